@@ -1,0 +1,3 @@
+//! etcd.
+pub mod api;
+pub mod error;

@@ -1,0 +1,5 @@
+//! Control Plane Lab: a whole control plane as one deterministic value.
+pub mod etcd;
+pub mod raft;
+pub mod shell;
+pub mod sim;

@@ -1,0 +1,2 @@
+//! Programs on the simulated workstation.
+pub mod process;
