@@ -1,0 +1,505 @@
+//! The kernel: what is due, and what hosts ask for.
+
+use super::network::{Fate, Packet};
+use super::schedule::Schedule;
+use super::trace::Loss;
+use super::{
+    Delivery, Disk, DiskProfile, EventId, Fault, HostId, Link, Micros, Network, PacketId, Prng, SimTime, Trace,
+    TraceEvent, What,
+};
+use bytes::Bytes;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// What a host wants done, in order. `M` is what it sends, `T` what it tells itself later, `F` what it reports.
+#[derive(Clone, Debug)]
+pub enum Effect<M, T, F> {
+    Send { to: HostId, message: M, bytes: u32, delivery: Delivery, because: Option<EventId> },
+    Wake { after: Micros, note: T },
+    Write { file: &'static str, chunk: Bytes },
+    Sync { file: &'static str, note: T, because: Option<EventId> },
+    Fact(F),
+}
+
+/// Where a host puts its effects while it handles one occurrence.
+#[derive(Clone, Debug)]
+pub struct Outbox<M, T, F> {
+    effects: Vec<Effect<M, T, F>>,
+}
+
+impl<M, T, F> Default for Outbox<M, T, F> {
+    fn default() -> Self {
+        Outbox { effects: Vec::new() }
+    }
+}
+
+impl<M, T, F> Outbox<M, T, F> {
+    /// Sends a message of `bytes` on the wire.
+    pub fn send(&mut self, to: HostId, message: M, bytes: u32, delivery: Delivery) {
+        self.effects.push(Effect::Send { to, message, bytes, delivery, because: None });
+    }
+
+    /// Sends a message whose cause is not the occurrence being handled but an earlier event.
+    pub fn send_because(&mut self, because: EventId, to: HostId, message: M, bytes: u32, delivery: Delivery) {
+        self.effects.push(Effect::Send { to, message, bytes, delivery, because: Some(because) });
+    }
+
+    /// Hands `note` back after a span.
+    pub fn wake(&mut self, after: Micros, note: T) {
+        self.effects.push(Effect::Wake { after, note });
+    }
+
+    pub fn write(&mut self, file: &'static str, chunk: Bytes) {
+        self.effects.push(Effect::Write { file, chunk });
+    }
+
+    /// Hands `note` back when everything written to the file so far is durable.
+    pub fn sync(&mut self, file: &'static str, note: T, because: Option<EventId>) {
+        self.effects.push(Effect::Sync { file, note, because });
+    }
+
+    pub fn fact(&mut self, fact: F) {
+        self.effects.push(Effect::Fact(fact));
+    }
+
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Effect<M, T, F>> {
+        self.effects.drain(..)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.effects.is_empty()
+    }
+}
+
+/// One thing that happens to one host.
+#[derive(Clone, Debug)]
+pub enum Occurrence<M, T> {
+    Delivered { to: HostId, from: HostId, message: Arc<M> },
+    Woken { host: HostId, note: T },
+}
+
+#[derive(Clone, Debug, Hash)]
+enum Due<T> {
+    Arrival(PacketId),
+    Wake { host: HostId, boot: u32, note: T, cause: EventId },
+    Synced { host: HostId, boot: u32, file: &'static str, upto: u64, note: T, cause: EventId },
+}
+
+/// A machine as far as physics goes.
+#[derive(Clone, Debug, Hash)]
+struct Machine {
+    powered: bool,
+    /// Counts its starts: timers and disk operations of an earlier life are void.
+    boot: u32,
+    disk: Disk,
+}
+
+/// The world without its inhabitants.
+#[derive(Clone, Debug)]
+pub struct Sim<M, T, F> {
+    now: SimTime,
+    steps: u64,
+    last_event: u64,
+    /// The event under which effects are being performed, and its record if nothing has followed from it yet: an
+    /// occurrence that leads to nothing (most ticks) leaves no trace.
+    current: EventId,
+    unrecorded: Option<TraceEvent<M, T, F>>,
+    schedule: Schedule<Due<T>>,
+    network: Network<M>,
+    machines: Vec<Machine>,
+    trace: Trace<M, T, F>,
+}
+
+impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
+    /// A world of powered machines, one per disk profile, joined by links like `link`.
+    pub fn new(seed: u64, link: Link, disks: &[DiskProfile]) -> Self {
+        let machine = |(index, profile): (usize, &DiskProfile)| Machine {
+            powered: true,
+            boot: 0,
+            disk: Disk::new(*profile, Prng::stream(seed, &format!("disk {index}"))),
+        };
+        Sim {
+            now: SimTime::ZERO,
+            steps: 0,
+            last_event: 0,
+            current: EventId::NONE,
+            unrecorded: None,
+            schedule: Schedule::default(),
+            network: Network::new(link, Prng::stream(seed, "network")),
+            machines: disks.iter().enumerate().map(machine).collect(),
+            trace: Trace::new(),
+        }
+    }
+
+    pub fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// How many occurrences have been handed out.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// When the next occurrence is due.
+    pub fn next_at(&self) -> Option<SimTime> {
+        self.schedule.next_at()
+    }
+
+    pub fn network(&self) -> &Network<M> {
+        &self.network
+    }
+
+    pub fn disk(&self, host: HostId) -> &Disk {
+        &self.machines[usize::from(host.0)].disk
+    }
+
+    /// For repairs at start-up; a running host writes through its [`Outbox`].
+    pub fn disk_mut(&mut self, host: HostId) -> &mut Disk {
+        &mut self.machines[usize::from(host.0)].disk
+    }
+
+    pub fn powered(&self, host: HostId) -> bool {
+        self.machines[usize::from(host.0)].powered
+    }
+
+    pub fn trace(&self) -> &Trace<M, T, F> {
+        &self.trace
+    }
+
+    /// The event now being handled.
+    pub fn current(&self) -> EventId {
+        self.current
+    }
+
+    /// Lets time pass without anything happening. Never past what is due, never back.
+    pub fn advance_to(&mut self, at: SimTime) {
+        assert!(self.next_at().is_none_or(|next| next >= at), "time may not pass over what is due");
+        self.now = self.now.max(at);
+    }
+
+    /// Takes the next occurrence. `None`: something was due but nobody is there to notice (a lost message, a timer of a
+    /// machine without power), or nothing is due at all.
+    pub fn step(&mut self) -> Option<Occurrence<M, T>> {
+        let (at, due) = self.schedule.pop()?;
+        assert!(at >= self.now, "the schedule runs forward");
+        self.now = at;
+        self.steps += 1;
+        match due {
+            Due::Arrival(packet) => self.arrive(packet),
+            Due::Wake { host, boot, note, cause } => self.wake(host, boot, note, cause),
+            Due::Synced { host, boot, file, upto, note, cause } => {
+                let machine = &mut self.machines[usize::from(host.0)];
+                if machine.boot != boot {
+                    return None;
+                }
+                machine.disk.synced(file, upto);
+                self.wake(host, boot, note, cause)
+            }
+        }
+    }
+
+    fn wake(&mut self, host: HostId, boot: u32, note: T, cause: EventId) -> Option<Occurrence<M, T>> {
+        let machine = &self.machines[usize::from(host.0)];
+        if !machine.powered || machine.boot != boot {
+            return None;
+        }
+        self.begin(host, cause, What::Woken(note.clone()));
+        Some(Occurrence::Woken { host, note })
+    }
+
+    fn arrive(&mut self, id: PacketId) -> Option<Occurrence<M, T>> {
+        let packet = self.network.in_flight.remove(&id)?;
+        let why = if self.network.link(packet.from, packet.to).cut {
+            Some(Loss::Cut)
+        } else if !self.powered(packet.to) {
+            Some(Loss::PoweredOff)
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            self.record_loss(&packet, why);
+            return None;
+        }
+        let Packet { from, to, message, cause, .. } = packet;
+        self.begin(to, cause, What::Delivered { packet: id, from, message: message.clone() });
+        Some(Occurrence::Delivered { to, from, message })
+    }
+
+    fn record_loss(&mut self, packet: &Packet<M>, why: Loss) {
+        self.begin(packet.from, packet.cause, What::Lost { packet: packet.id, to: packet.to, why });
+        self.record();
+    }
+
+    /// Starts a new event: what is performed from now on follows from it.
+    fn begin(&mut self, host: HostId, cause: EventId, what: What<M, T, F>) {
+        self.last_event += 1;
+        self.current = EventId(self.last_event);
+        self.unrecorded = Some(TraceEvent { id: self.current, cause, at: self.now, host, what });
+    }
+
+    fn record(&mut self) {
+        if let Some(event) = self.unrecorded.take() {
+            self.trace.push(event);
+        }
+    }
+
+    /// Records something that follows from the current event, and returns its id.
+    fn follow(&mut self, host: HostId, cause: EventId, what: What<M, T, F>) -> EventId {
+        self.record();
+        self.last_event += 1;
+        let id = EventId(self.last_event);
+        self.trace.push(TraceEvent { id, cause, at: self.now, host, what });
+        id
+    }
+
+    /// The learner acts: a new event without a cause inside the world.
+    pub fn begin_input(&mut self, host: HostId, input: u32) -> EventId {
+        self.begin(host, EventId::NONE, What::Input(input));
+        self.record();
+        self.current
+    }
+
+    /// Records a fact about a host as an effect of the current event.
+    pub fn fact(&mut self, host: HostId, fact: F) -> EventId {
+        self.follow(host, self.current, What::Fact(fact))
+    }
+
+    /// Carries out one effect of a host. Returns the id of the event that it became, if it is kept in the trace.
+    pub fn perform<M2: Into<M>, T2: Into<T>, F2: Into<F>>(
+        &mut self,
+        host: HostId,
+        effect: Effect<M2, T2, F2>,
+    ) -> EventId {
+        match effect {
+            Effect::Send { to, message, bytes, delivery, because } => {
+                self.send(host, to, message.into(), bytes, delivery, because.unwrap_or(self.current))
+            }
+            Effect::Wake { after, note } => {
+                let boot = self.machines[usize::from(host.0)].boot;
+                let due = Due::Wake { host, boot, note: note.into(), cause: self.current };
+                self.schedule.insert(self.now + after, due);
+                self.current
+            }
+            Effect::Write { file, chunk } => {
+                self.machines[usize::from(host.0)].disk.append(file, chunk);
+                self.current
+            }
+            Effect::Sync { file, note, because } => {
+                let machine = &mut self.machines[usize::from(host.0)];
+                let boot = machine.boot;
+                let (upto, done, bytes) = machine.disk.begin_sync(file, self.now);
+                let cause = self.follow(host, because.unwrap_or(self.current), What::Syncing { file, bytes, done });
+                self.schedule.insert(done, Due::Synced { host, boot, file, upto, note: note.into(), cause });
+                cause
+            }
+            Effect::Fact(fact) => self.fact(host, fact.into()),
+        }
+    }
+
+    fn send(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        message: M,
+        bytes: u32,
+        delivery: Delivery,
+        cause: EventId,
+    ) -> EventId {
+        let message = Arc::new(message);
+        let fate = self.network.fate(self.now, from, to, bytes, delivery);
+        let (first, second) = match fate {
+            Fate::Lost => (None, None),
+            Fate::Arrives(at) => (Some(at), None),
+            Fate::Twice(first, second) => (Some(first), Some(second)),
+        };
+        // A packet is named by the event that sent it.
+        self.record();
+        let packet = PacketId(self.last_event + 1);
+        let arrives = first.unwrap_or(self.now);
+        let sent = self.follow(from, cause, What::Sent { packet, to, arrives, message: message.clone() });
+        let Some(first) = first else {
+            self.follow(from, sent, What::Lost { packet, to, why: Loss::Link });
+            return sent;
+        };
+        self.launch(packet, from, to, first, bytes, message.clone(), sent);
+        if let Some(second) = second {
+            let packet = PacketId(self.last_event + 1);
+            let twin = self.follow(from, sent, What::Sent { packet, to, arrives: second, message: message.clone() });
+            self.launch(packet, from, to, second, bytes, message, twin);
+        }
+        sent
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of a packet, once")]
+    fn launch(
+        &mut self,
+        id: PacketId,
+        from: HostId,
+        to: HostId,
+        arrives: SimTime,
+        bytes: u32,
+        message: Arc<M>,
+        cause: EventId,
+    ) {
+        let slot = self.schedule.insert(arrives, Due::Arrival(id));
+        let packet = Packet { id, from, to, sent: self.now, arrives, bytes, message, slot, cause };
+        self.network.in_flight.insert(id, packet);
+    }
+
+    /// The physical part of a fault: power, wires, disks. The owner of the hosts starts and ends their programs.
+    pub fn inflict(&mut self, fault: Fault) {
+        match fault {
+            Fault::PowerOff { host } => {
+                let now = self.now;
+                let machine = &mut self.machines[usize::from(host.0)];
+                if machine.powered {
+                    machine.powered = false;
+                    machine.boot += 1;
+                    machine.disk.crash(now);
+                }
+            }
+            Fault::PowerOn { host } => self.machines[usize::from(host.0)].powered = true,
+            Fault::Restart { host } => {
+                let machine = &mut self.machines[usize::from(host.0)];
+                if machine.powered {
+                    machine.boot += 1;
+                    machine.disk.flush();
+                }
+            }
+            Fault::Cut { from, to, one_way } => self.links_between(from, to, one_way, |link| link.cut = true),
+            Fault::Heal { from, to } => self.links_between(from, to, false, |link| link.cut = false),
+            Fault::HealAll => self.network.heal_all(),
+            Fault::Latency { from, to, latency, jitter } => self.links_between(from, to, false, |link| {
+                link.latency = latency;
+                link.jitter = jitter;
+            }),
+            Fault::Loss { from, to, chance } => self.links_between(from, to, false, |link| link.loss = chance),
+            Fault::Duplicate { from, to, chance } => {
+                self.links_between(from, to, false, |link| link.duplicate = chance)
+            }
+            Fault::Reorder { from, to, chance } => self.links_between(from, to, false, |link| link.reorder = chance),
+            Fault::SlowDisk { host, factor } => self.machines[usize::from(host.0)].disk.factor = factor.max(1),
+            Fault::Drop { packet } => {
+                if let Some(packet) = self.network.in_flight.remove(&packet) {
+                    self.schedule.remove(packet.slot);
+                    self.follow(
+                        packet.from,
+                        self.current,
+                        What::Lost { packet: packet.id, to: packet.to, why: Loss::Dropped },
+                    );
+                }
+            }
+        }
+    }
+
+    fn links_between(&mut self, from: HostId, to: HostId, one_way: bool, change: impl Fn(&mut Link)) {
+        change(self.network.link_mut(from, to));
+        if !one_way {
+            change(self.network.link_mut(to, from));
+        }
+    }
+}
+
+impl<M: Hash, T: Hash, F> Hash for Sim<M, T, F> {
+    /// Everything that the future depends on. The trace tells the past and is left out; `last_event` stands for its length.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.now.hash(state);
+        self.steps.hash(state);
+        self.last_event.hash(state);
+        self.schedule.hash(state);
+        self.network.hash(state);
+        self.machines.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::sim::Ppm;
+
+    type World = Sim<&'static str, &'static str, &'static str>;
+    type Box = Outbox<&'static str, &'static str, &'static str>;
+
+    const A: HostId = HostId(0);
+    const B: HostId = HostId(1);
+
+    fn world() -> World {
+        Sim::new(1, Link::RACK, &[DiskProfile::SSD, DiskProfile::SSD])
+    }
+
+    fn perform(world: &mut World, host: HostId, fill: impl FnOnce(&mut Box)) {
+        let mut outbox = Box::default();
+        fill(&mut outbox);
+        for effect in outbox.drain() {
+            world.perform(host, effect);
+        }
+    }
+
+    #[test]
+    fn a_message_travels_for_its_latency_and_names_its_cause() {
+        let mut world = world();
+        let input = world.begin_input(A, 0);
+        perform(&mut world, A, |out| out.send(B, "hello", 100, Delivery::Datagram));
+        assert!(matches!(world.step(), Some(Occurrence::Delivered { to: B, from: A, .. })));
+        assert!((500..=600).contains(&world.now().0), "{}", world.now());
+        let sent = world.trace().iter().find(|event| matches!(event.what, What::Sent { .. })).unwrap();
+        assert_eq!(sent.cause, input);
+    }
+
+    #[test]
+    fn a_cut_takes_one_way_or_both() {
+        for one_way in [true, false] {
+            let mut world = world();
+            world.inflict(Fault::Cut { from: A, to: B, one_way });
+            perform(&mut world, A, |out| out.send(B, "there", 0, Delivery::Stream));
+            perform(&mut world, B, |out| out.send(A, "back", 0, Delivery::Stream));
+            let arrived = std::iter::from_fn(|| (world.next_at().is_some()).then(|| world.step())).flatten().count();
+            assert_eq!(arrived, usize::from(one_way));
+        }
+    }
+
+    #[test]
+    fn a_power_cut_voids_timers_and_unsynced_writes() {
+        let mut world = world();
+        perform(&mut world, A, |out| {
+            out.write("wal", Bytes::from_static(b"x"));
+            out.sync("wal", "synced", None);
+            out.wake(Micros(10), "timer");
+        });
+        world.inflict(Fault::PowerOff { host: A });
+        world.inflict(Fault::PowerOn { host: A });
+        assert!(world.step().is_none());
+        assert!(world.step().is_none());
+        assert_eq!(world.disk(A).file("wal").unwrap().synced(), 0);
+    }
+
+    #[test]
+    fn what_leads_to_nothing_leaves_no_trace() {
+        let mut world = world();
+        perform(&mut world, A, |out| out.wake(Micros(10), "tick"));
+        assert!(world.step().is_some());
+        assert_eq!(world.trace().iter().count(), 0);
+        perform(&mut world, A, |out| out.fact("it mattered"));
+        assert_eq!(world.trace().iter().count(), 2);
+    }
+
+    #[test]
+    fn a_stream_is_late_where_a_datagram_is_lost() {
+        let mut world = world();
+        world.inflict(Fault::Loss { from: A, to: B, chance: Ppm(600_000) });
+        for _ in 0..50 {
+            perform(&mut world, A, |out| out.send(B, "s", 0, Delivery::Stream));
+            perform(&mut world, A, |out| out.send(B, "d", 0, Delivery::Datagram));
+        }
+        let mut arrived = Vec::new();
+        while world.next_at().is_some() {
+            if let Some(Occurrence::Delivered { message, .. }) = world.step() {
+                arrived.push(*message);
+            }
+        }
+        let streams = arrived.iter().filter(|message| **message == "s").count();
+        assert!(streams >= 48, "{streams} of 50 stream messages");
+        assert!(arrived.len() - streams < 35, "{} of 50 datagrams", arrived.len() - streams);
+    }
+}
