@@ -73,6 +73,8 @@ errors! {
     Compacted = OutOfRange "etcdserver: mvcc: required revision has been compacted";
     FutureRev = OutOfRange "etcdserver: mvcc: required revision is a future revision";
     LeaseNotFound = NotFound "etcdserver: requested lease not found";
+    LeaseExist = FailedPrecondition "etcdserver: lease already exists";
+    LeaseTtlTooLarge = OutOfRange "etcdserver: too large lease TTL";
     RequestTooLarge = InvalidArgument "etcdserver: request is too large";
     TooManyRequests = ResourceExhausted "etcdserver: too many requests";
     NoLeader = Unavailable "etcdserver: no leader";
