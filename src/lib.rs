@@ -1,5 +1,6 @@
 //! Control Plane Lab: a whole control plane as one deterministic value.
-pub mod etcd;
-pub mod raft;
-pub mod shell;
 pub mod sim;
+pub mod raft;
+pub mod etcd;
+pub mod shell;
+pub mod lab;

@@ -441,3 +441,97 @@ pub enum Response {
     Status(StatusResponse),
     HashKv(HashKvResponse),
 }
+
+impl Request {
+    /// Size of the message in bytes, without framing.
+    pub fn encoded_len(&self) -> usize {
+        match self {
+            Request::Range(request) => request.encoded_len(),
+            Request::Put(request) => request.encoded_len(),
+            Request::DeleteRange(request) => request.encoded_len(),
+            Request::Txn(request) => request.encoded_len(),
+            Request::Compact(request) => request.encoded_len(),
+            Request::MemberList(request) => request.encoded_len(),
+            Request::Status(request) => request.encoded_len(),
+            Request::HashKv(request) => request.encoded_len(),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Request::Range(_) => "RangeRequest",
+            Request::Put(_) => "PutRequest",
+            Request::DeleteRange(_) => "DeleteRangeRequest",
+            Request::Txn(_) => "TxnRequest",
+            Request::Compact(_) => "CompactionRequest",
+            Request::MemberList(_) => "MemberListRequest",
+            Request::Status(_) => "StatusRequest",
+            Request::HashKv(_) => "HashKVRequest",
+        }
+    }
+
+    /// Whether sending it twice is the same as sending it once, so that a client may try again by itself.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Request::Range(_) | Request::MemberList(_) | Request::Status(_) | Request::HashKv(_) => true,
+            Request::Put(_) | Request::DeleteRange(_) | Request::Txn(_) | Request::Compact(_) => false,
+        }
+    }
+}
+
+impl Response {
+    /// Size of the message in bytes, without framing.
+    pub fn encoded_len(&self) -> usize {
+        match self {
+            Response::Range(response) => response.encoded_len(),
+            Response::Put(response) => response.encoded_len(),
+            Response::DeleteRange(response) => response.encoded_len(),
+            Response::Txn(response) => response.encoded_len(),
+            Response::Compact(response) => response.encoded_len(),
+            Response::MemberList(response) => response.encoded_len(),
+            Response::Status(response) => response.encoded_len(),
+            Response::HashKv(response) => response.encoded_len(),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Response::Range(_) => "RangeResponse",
+            Response::Put(_) => "PutResponse",
+            Response::DeleteRange(_) => "DeleteRangeResponse",
+            Response::Txn(_) => "TxnResponse",
+            Response::Compact(_) => "CompactionResponse",
+            Response::MemberList(_) => "MemberListResponse",
+            Response::Status(_) => "StatusResponse",
+            Response::HashKv(_) => "HashKVResponse",
+        }
+    }
+
+    pub fn header(&self) -> Option<&ResponseHeader> {
+        match self {
+            Response::Range(response) => response.header.as_ref(),
+            Response::Put(response) => response.header.as_ref(),
+            Response::DeleteRange(response) => response.header.as_ref(),
+            Response::Txn(response) => response.header.as_ref(),
+            Response::Compact(response) => response.header.as_ref(),
+            Response::MemberList(response) => response.header.as_ref(),
+            Response::Status(response) => response.header.as_ref(),
+            Response::HashKv(response) => response.header.as_ref(),
+        }
+    }
+
+    /// The header, made if there was none yet.
+    pub fn header_mut(&mut self) -> &mut ResponseHeader {
+        let header = match self {
+            Response::Range(response) => &mut response.header,
+            Response::Put(response) => &mut response.header,
+            Response::DeleteRange(response) => &mut response.header,
+            Response::Txn(response) => &mut response.header,
+            Response::Compact(response) => &mut response.header,
+            Response::MemberList(response) => &mut response.header,
+            Response::Status(response) => &mut response.header,
+            Response::HashKv(response) => &mut response.header,
+        };
+        header.get_or_insert_default()
+    }
+}

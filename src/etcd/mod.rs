@@ -1,6 +1,72 @@
-//! etcd.
+//! Level 2: etcd 3.5. One member, the cluster of them, and a client.
+//!
+//! ```text
+//!   client ──Frame──> server (v3rpc) ──propose──> member ──> raft ──Ready──> wal ──> peers
+//!                        ^  reads wait for ReadIndex             │ committed
+//!                        └────────── response <── apply <────────┘──> mvcc ──> watchable store ──> watch streams
+//! ```
+//!
+//! Members and clients are state machines over `sim`'s [`Outbox`](crate::sim::Outbox): they are told what arrives and put
+//! what they want sent, written, woken for or reported into it. They know no network, no disk and no other host.
+
+use crate::raft;
+use crate::sim;
+
 pub mod api;
 pub mod apply;
+pub mod client;
+pub mod cluster;
 pub mod error;
+pub mod internal;
 pub mod lease;
+pub mod member;
 pub mod mvcc;
+mod reads;
+mod server;
+pub mod wal;
+pub mod wire;
+
+pub use client::{Client, ClientEvent, ClientId, ClientNote};
+pub use cluster::{Cluster, Peer, Rules, Timing};
+pub use member::{Member, MemberNote, Moment};
+pub use server::refuse;
+pub use wire::Wire;
+
+/// The version that this engine behaves as.
+pub const VERSION: &str = "3.5.1";
+
+/// Where members and clients put what they want done.
+pub type Outbox = sim::Outbox<Wire, Note, Fact>;
+
+/// What a member or a client tells itself later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Note {
+    Member(MemberNote),
+    Client(ClientId, ClientNote),
+}
+
+/// What a member or a client reports as having happened; the views and the checks read these.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fact {
+    /// A member started from what its disk held.
+    Started { term: raft::Term, last: raft::Index, commit: raft::Index, torn_bytes: u64 },
+    /// A member cannot start: its log is damaged.
+    Refused { why: String },
+    Raft(raft::RaftEvent),
+    /// Entries were added to a member's log, not yet durable: from `first` on.
+    Appended { entries: Vec<raft::Entry> },
+    /// Entries up to here are durable on the member.
+    Persisted { last: raft::Index },
+    /// The member knows that everything up to here is committed.
+    Committed { index: raft::Index, term: raft::Term },
+    /// The member applied this entry; `revision` is the store's revision if the entry wrote.
+    Applied { entry: raft::Entry, revision: Option<i64> },
+    /// The member answered a call.
+    Answered { call: &'static str, failed: Option<String> },
+    /// A client's connection to this endpoint is open.
+    Connected { endpoint: String },
+    /// The stream with a client's watches broke.
+    StreamBroken { endpoint: String },
+    /// A client received these events of one watch.
+    Watched { watch: client::WatchKey, client: ClientId, revisions: Vec<i64> },
+}

@@ -1,0 +1,525 @@
+//! A client of the cluster in the manner of clientv3: it keeps a connection to every endpoint it was given, sends each call
+//! to the next one that is ready, tries reads again by itself, and carries a watch across broken streams without losing or
+//! doubling an event.
+//!
+//! It is a state machine: what it wants sent goes into an [`Outbox`], what it has to say comes out of [`Client::drain`].
+
+use super::api::{
+    Request, Response, WatchCancelRequest, WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchRequestKind,
+    WatchResponse,
+};
+use super::error::{Code, Status};
+use super::wire::{CallId, ConnId, Frame, Wire};
+use super::{Fact, Note, Outbox};
+use crate::sim::{Delivery, HostId, Micros, SimTime};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Names a client on its machine; connections are numbered within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(pub u32);
+
+/// Names a watch within one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WatchKey(pub u32);
+
+/// Where an endpoint's name leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    Host(HostId),
+    /// A machine of that name exists, but nothing listens there.
+    Refused,
+    NoSuchHost,
+}
+
+/// What happens to a client by its own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientNote {
+    /// The call's time is up.
+    Deadline(CallId),
+    /// Try the call again.
+    Retry(CallId),
+    /// Dial the endpoint at this position again.
+    Redial(usize),
+    /// Time to see whether the connection is still alive.
+    KeepAlive(ConnId),
+}
+
+/// What a client has to say to the program that uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ClientEvent {
+    /// On failure: the status, and the one that clientv3's retry interceptor logs.
+    Answer { call: CallId, result: Result<Response, (Status, String)> },
+    /// Everything but the `created` response. After an error the watch is over.
+    Watch { watch: WatchKey, result: Result<WatchResponse, Status> },
+}
+
+/// clientv3's limit for a message it sends.
+const SEND_BYTES_MAX: usize = 2 << 20;
+/// etcdctl's `--keepalive-time` and `--keepalive-timeout`.
+const KEEPALIVE_TIME: Micros = Micros::from_secs(2);
+const KEEPALIVE_TIMEOUT: Micros = Micros::from_secs(6);
+/// gRPC's first back-off after a failed dial; it grows by 1.6 to 120 s.
+const REDIAL: Micros = Micros::from_secs(1);
+const REDIAL_MAX: Micros = Micros::from_secs(120);
+/// gRPC gives up on a silent dial after this long.
+const DIAL_TIMEOUT: Micros = Micros::from_secs(20);
+/// clientv3's wait between two tries of a read.
+const RETRY: Micros = Micros::from_millis(25);
+
+#[derive(Clone, Debug, Hash)]
+pub struct Client {
+    id: ClientId,
+    endpoints: Vec<Endpoint>,
+    connections: u32,
+    /// Where the next call starts to look for a ready connection.
+    turn: usize,
+    calls: BTreeMap<CallId, Call>,
+    next_call: u64,
+    watches: BTreeMap<WatchKey, Watch>,
+    /// The connection that carries the watch stream, and the creations it has not answered, oldest first.
+    stream: Option<ConnId>,
+    creating: VecDeque<WatchKey>,
+    events: Vec<ClientEvent>,
+}
+
+#[derive(Clone, Debug, Hash)]
+struct Endpoint {
+    name: String,
+    address: Address,
+    state: EndpointState,
+    backoff: Micros,
+    last_error: Option<String>,
+}
+
+#[derive(Clone, Debug, Hash)]
+enum EndpointState {
+    Idle,
+    Dialing(Connection),
+    Ready(Connection),
+}
+
+#[derive(Clone, Debug, Hash)]
+struct Connection {
+    id: ConnId,
+    host: HostId,
+    sent: u32,
+    received: u32,
+    heard: SimTime,
+    dialed: SimTime,
+}
+
+#[derive(Clone, Debug, Hash)]
+struct Call {
+    request: Request,
+    /// The connection it is on, if it was sent and not answered.
+    on: Option<ConnId>,
+    /// What a try before this one failed with.
+    failed: Option<Status>,
+}
+
+#[derive(Clone, Debug, Hash)]
+struct Watch {
+    /// As asked first; `start_revision` moves on with what was delivered.
+    request: WatchCreateRequest,
+    server_id: Option<i64>,
+}
+
+impl Client {
+    /// A client of these endpoints: each as it was written, and where it leads.
+    pub fn new(id: ClientId, endpoints: Vec<(String, Address)>) -> Client {
+        let endpoint = |(name, address)| Endpoint {
+            name,
+            address,
+            state: EndpointState::Idle,
+            backoff: REDIAL,
+            last_error: None,
+        };
+        Client {
+            id,
+            endpoints: endpoints.into_iter().map(endpoint).collect(),
+            connections: 0,
+            turn: 0,
+            calls: BTreeMap::new(),
+            next_call: 0,
+            watches: BTreeMap::new(),
+            stream: None,
+            creating: VecDeque::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Sends a unary call; its answer comes after `timeout` at the latest.
+    pub fn call(&mut self, now: SimTime, request: Request, timeout: Micros, out: &mut Outbox) -> CallId {
+        self.next_call += 1;
+        let id = CallId(self.next_call);
+        let size = request.encoded_len();
+        if size > SEND_BYTES_MAX {
+            let message = format!("trying to send message larger than max ({size} vs. {SEND_BYTES_MAX})");
+            self.fail(id, Status { code: Code::ResourceExhausted, message });
+            return id;
+        }
+        self.calls.insert(id, Call { request, on: None, failed: None });
+        out.wake(timeout, self.note(ClientNote::Deadline(id)));
+        self.dial_all(now, out);
+        self.send_waiting(out);
+        id
+    }
+
+    pub fn watch(&mut self, now: SimTime, watch: WatchKey, request: WatchCreateRequest, out: &mut Outbox) {
+        self.watches.insert(watch, Watch { request, server_id: None });
+        self.dial_all(now, out);
+        self.carry_watches(out);
+    }
+
+    pub fn watch_progress(&mut self, out: &mut Outbox) {
+        if let Some(stream) = self.stream {
+            self.send_on(stream, watch_ask(WatchRequestKind::Progress(WatchProgressRequest {})), out);
+        }
+    }
+
+    pub fn cancel_watch(&mut self, watch: WatchKey, out: &mut Outbox) {
+        let Some(watch) = self.watches.remove(&watch) else { return };
+        if let (Some(stream), Some(watch_id)) = (self.stream, watch.server_id) {
+            self.send_on(stream, watch_ask(WatchRequestKind::Cancel(WatchCancelRequest { watch_id })), out);
+        }
+    }
+
+    /// Closes every connection; the client must not be used afterwards.
+    pub fn close(&mut self, out: &mut Outbox) {
+        let open: Vec<ConnId> = self.endpoints.iter().filter_map(Endpoint::connection).map(|conn| conn.id).collect();
+        for conn in open {
+            self.send_on(conn, Frame::Close, out);
+        }
+    }
+
+    /// What it has to say since it was last asked.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, ClientEvent> {
+        self.events.drain(..)
+    }
+
+    /// A frame came from a member.
+    pub fn receive(&mut self, now: SimTime, conn: ConnId, number: u32, frame: Frame, out: &mut Outbox) {
+        let Some(position) = self.position(conn) else { return };
+        let Some(connection) = self.endpoints[position].connection_mut() else { return };
+        connection.heard = now;
+        if frame == Frame::Reset {
+            let dialing = matches!(self.endpoints[position].state, EndpointState::Dialing(_));
+            let why = if dialing { "connect: connection refused" } else { "transport is closing" };
+            self.lose(position, why, out);
+            return;
+        }
+        if number != connection.received {
+            self.lose(position, "transport is closing", out);
+            return;
+        }
+        connection.received += 1;
+        match frame {
+            Frame::Opened => self.opened(position, out),
+            Frame::Answer { call, result } => self.answered(call, result, out),
+            Frame::WatchTell(response) => self.watch_told(response, out),
+            Frame::WatchEnd(_) => {
+                // Only a member without a leader ends a stream: carry the watches elsewhere, or here again later.
+                self.lose(position, "transport is closing", out);
+            }
+            Frame::Ping => self.send_on(conn, Frame::Pong, out),
+            Frame::Pong | Frame::Close | Frame::Open | Frame::Call { .. } | Frame::WatchAsk(_) | Frame::Reset => {}
+        }
+    }
+
+    /// One of its timers ran out.
+    pub fn wake(&mut self, now: SimTime, note: ClientNote, out: &mut Outbox) {
+        match note {
+            ClientNote::Deadline(call) => self.deadline(call),
+            ClientNote::Retry(_) => self.send_waiting(out),
+            ClientNote::Redial(position) => {
+                if matches!(self.endpoints[position].state, EndpointState::Idle) {
+                    self.dial(now, position, out);
+                }
+            }
+            ClientNote::KeepAlive(conn) => self.keep_alive(now, conn, out),
+        }
+    }
+
+    fn note(&self, note: ClientNote) -> Note {
+        Note::Client(self.id, note)
+    }
+
+    fn position(&self, conn: ConnId) -> Option<usize> {
+        self.endpoints.iter().position(|endpoint| endpoint.connection().is_some_and(|open| open.id == conn))
+    }
+
+    fn dial_all(&mut self, now: SimTime, out: &mut Outbox) {
+        for position in 0..self.endpoints.len() {
+            let endpoint = &self.endpoints[position];
+            if matches!(endpoint.state, EndpointState::Idle) && endpoint.last_error.is_none() {
+                self.dial(now, position, out);
+            }
+        }
+    }
+
+    fn dial(&mut self, now: SimTime, position: usize, out: &mut Outbox) {
+        let endpoint = &mut self.endpoints[position];
+        let host = match endpoint.address {
+            Address::Host(host) => host,
+            Address::Refused => return self.dial_failed(position, "connect: connection refused", out),
+            Address::NoSuchHost => return self.dial_failed(position, "no such host", out),
+        };
+        self.connections += 1;
+        let id = ConnId::new(self.id, self.connections);
+        let connection = Connection { id, host, sent: 0, received: 0, heard: now, dialed: now };
+        endpoint.state = EndpointState::Dialing(connection);
+        self.send_on(id, Frame::Open, out);
+        out.wake(KEEPALIVE_TIME, self.note(ClientNote::KeepAlive(id)));
+    }
+
+    fn dial_failed(&mut self, position: usize, why: &str, out: &mut Outbox) {
+        let endpoint = &mut self.endpoints[position];
+        endpoint.state = EndpointState::Idle;
+        let authority = authority(&endpoint.name);
+        endpoint.last_error = Some(match endpoint.address {
+            Address::NoSuchHost => {
+                let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+                format!("dial tcp: lookup {host}: {why}")
+            }
+            _ => format!("dial tcp {authority}: {why}"),
+        });
+        let backoff = endpoint.backoff;
+        endpoint.backoff = Micros((backoff.0 * 8 / 5).min(REDIAL_MAX.0));
+        out.wake(backoff, self.note(ClientNote::Redial(position)));
+    }
+
+    fn opened(&mut self, position: usize, out: &mut Outbox) {
+        let endpoint = &mut self.endpoints[position];
+        if let EndpointState::Dialing(connection) = &endpoint.state {
+            out.fact(Fact::Connected { endpoint: endpoint.name.clone() });
+            endpoint.state = EndpointState::Ready(connection.clone());
+            endpoint.backoff = REDIAL;
+            endpoint.last_error = None;
+        }
+        self.send_waiting(out);
+        self.carry_watches(out);
+    }
+
+    /// A connection is gone: its calls fail or are sent again, its watches move.
+    fn lose(&mut self, position: usize, why: &str, out: &mut Outbox) {
+        let Some(connection) = self.endpoints[position].connection() else { return };
+        let lost = connection.id;
+        self.dial_failed(position, why, out);
+        let on_it: Vec<CallId> =
+            self.calls.iter().filter(|(_, call)| call.on == Some(lost)).map(|(id, _)| *id).collect();
+        for id in on_it {
+            let status = Status { code: Code::Unavailable, message: "transport is closing".to_owned() };
+            self.answered(id, Err(status), out);
+        }
+        if self.stream == Some(lost) {
+            out.fact(Fact::StreamBroken { endpoint: self.endpoints[position].name.clone() });
+            self.stream = None;
+            self.creating.clear();
+            for watch in self.watches.values_mut() {
+                watch.server_id = None;
+            }
+            self.carry_watches(out);
+        }
+    }
+
+    fn keep_alive(&mut self, now: SimTime, conn: ConnId, out: &mut Outbox) {
+        let Some(position) = self.position(conn) else { return };
+        let Some(connection) = self.endpoints[position].connection() else { return };
+        let dialing = matches!(self.endpoints[position].state, EndpointState::Dialing(_));
+        let (heard, dialed) = (connection.heard, connection.dialed);
+        if dialing && now.since(dialed) >= DIAL_TIMEOUT {
+            return self.lose(position, "i/o timeout", out);
+        }
+        if !dialing && now.since(heard) >= KEEPALIVE_TIME + KEEPALIVE_TIMEOUT {
+            return self.lose(position, "keepalive ping failed to receive ACK within timeout", out);
+        }
+        let busy = self.stream == Some(conn) || self.calls.values().any(|call| call.on == Some(conn));
+        if !dialing && busy && now.since(heard) >= KEEPALIVE_TIME {
+            self.send_on(conn, Frame::Ping, out);
+        }
+        out.wake(KEEPALIVE_TIME, self.note(ClientNote::KeepAlive(conn)));
+    }
+
+    /// The next ready connection, in turn.
+    fn pick(&mut self) -> Option<ConnId> {
+        let count = self.endpoints.len();
+        for offset in 0..count {
+            let position = (self.turn + offset) % count;
+            if let EndpointState::Ready(connection) = &self.endpoints[position].state {
+                self.turn = (position + 1) % count;
+                return Some(connection.id);
+            }
+        }
+        None
+    }
+
+    fn send_waiting(&mut self, out: &mut Outbox) {
+        let waiting: Vec<CallId> = self.calls.iter().filter(|(_, call)| call.on.is_none()).map(|(id, _)| *id).collect();
+        for id in waiting {
+            let Some(conn) = self.pick() else { return };
+            let call = self.calls.get_mut(&id).expect("listed just above");
+            call.on = Some(conn);
+            let request = call.request.clone();
+            self.send_on(conn, Frame::Call { call: id, request }, out);
+        }
+    }
+
+    fn send_on(&mut self, conn: ConnId, frame: Frame, out: &mut Outbox) {
+        let Some(position) = self.position(conn) else { return };
+        let Some(connection) = self.endpoints[position].connection_mut() else { return };
+        let number = connection.sent;
+        connection.sent += 1;
+        let wire = Wire::Client { conn, number, frame };
+        let bytes = wire.size();
+        out.send(connection.host, wire, bytes, Delivery::Stream);
+    }
+
+    fn answered(&mut self, id: CallId, result: Result<Response, Status>, out: &mut Outbox) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        match result {
+            Ok(response) => {
+                self.calls.remove(&id);
+                self.events.push(ClientEvent::Answer { call: id, result: Ok(response) });
+            }
+            Err(status) if status.code == Code::Unavailable && call.request.is_repeatable() => {
+                call.on = None;
+                call.failed = Some(status);
+                out.wake(RETRY, self.note(ClientNote::Retry(id)));
+            }
+            Err(status) => self.fail(id, status),
+        }
+    }
+
+    fn fail(&mut self, id: CallId, status: Status) {
+        self.calls.remove(&id);
+        let log = status.to_string();
+        self.events.push(ClientEvent::Answer { call: id, result: Err((status, log)) });
+    }
+
+    fn deadline(&mut self, id: CallId) {
+        let Some(call) = self.calls.remove(&id) else { return };
+        let status = Status { code: Code::DeadlineExceeded, message: "context deadline exceeded".to_owned() };
+        let dial_error = self.endpoints.iter().rev().find_map(|endpoint| endpoint.last_error.as_ref());
+        let log = match (call.on, call.failed, dial_error) {
+            (None, Some(failed), _) => failed.to_string(),
+            (None, None, Some(error)) => format!(
+                "rpc error: code = DeadlineExceeded desc = latest balancer error: last connection error: \
+                 connection error: desc = \"transport: Error while dialing {error}\""
+            ),
+            _ => status.to_string(),
+        };
+        self.events.push(ClientEvent::Answer { call: id, result: Err((status, log)) });
+    }
+
+    /// Puts every watch that no stream carries onto one. Creations are sent one at a time, so that each `created` answers
+    /// the oldest.
+    fn carry_watches(&mut self, out: &mut Outbox) {
+        if self.watches.is_empty() || !self.creating.is_empty() {
+            return;
+        }
+        let Some(stream) = self.stream.or_else(|| self.pick()) else { return };
+        self.stream = Some(stream);
+        let Some((&key, watch)) = self.watches.iter().find(|(_, watch)| watch.server_id.is_none()) else { return };
+        self.creating.push_back(key);
+        let request = watch.request.clone();
+        self.send_on(stream, watch_ask(WatchRequestKind::Create(request)), out);
+    }
+
+    fn watch_told(&mut self, response: WatchResponse, out: &mut Outbox) {
+        if response.created {
+            if let Some(key) = self.creating.pop_front() {
+                self.created(key, response, out);
+            }
+            self.carry_watches(out);
+            return;
+        }
+        if response.watch_id == -1 {
+            // A progress response speaks for the whole stream.
+            for &watch in self.watches.keys() {
+                self.events.push(ClientEvent::Watch { watch, result: Ok(response.clone()) });
+            }
+            return;
+        }
+        let Some((&key, watch)) =
+            self.watches.iter_mut().find(|(_, watch)| watch.server_id == Some(response.watch_id))
+        else {
+            return;
+        };
+        if response.canceled || response.compact_revision != 0 {
+            self.watches.remove(&key);
+            self.events.push(ClientEvent::Watch { watch: key, result: cancelled(response) });
+            return;
+        }
+        if let Some(event) = response.events.last() {
+            watch.request.start_revision = event.kv.as_ref().map_or(0, |kv| kv.mod_revision) + 1;
+        }
+        self.events.push(ClientEvent::Watch { watch: key, result: Ok(response) });
+    }
+
+    fn created(&mut self, key: WatchKey, response: WatchResponse, out: &mut Outbox) {
+        let Some(watch) = self.watches.get_mut(&key) else {
+            // Cancelled before it was created.
+            if let Some(stream) = self.stream {
+                let cancel = WatchCancelRequest { watch_id: response.watch_id };
+                self.send_on(stream, watch_ask(WatchRequestKind::Cancel(cancel)), out);
+            }
+            return;
+        };
+        if response.canceled {
+            self.watches.remove(&key);
+            self.events.push(ClientEvent::Watch { watch: key, result: cancelled(response) });
+            return;
+        }
+        watch.server_id = Some(response.watch_id);
+        if watch.request.start_revision == 0 {
+            // From here on the watch has a place in history; if the stream breaks before the first event, the next one
+            // starts there and not at that stream's present.
+            watch.request.start_revision = response.header.as_ref().map_or(0, |header| header.revision) + 1;
+        }
+    }
+}
+
+/// How the end of a watch looks to its user: a compacted one keeps its response, any other refusal is an error.
+fn cancelled(response: WatchResponse) -> Result<WatchResponse, Status> {
+    if response.compact_revision != 0 {
+        return Err(super::error::EtcdError::Compacted.into());
+    }
+    let message = match response.cancel_reason.as_str() {
+        "" => super::error::EtcdError::FutureRev.text().to_owned(),
+        reason => reason.to_owned(),
+    };
+    Err(Status { code: Code::Unknown, message })
+}
+
+fn watch_ask(request: WatchRequestKind) -> Frame {
+    Frame::WatchAsk(WatchRequest { request: Some(request) })
+}
+
+/// `host:port` of an endpoint that may be written as a URL.
+pub fn authority(endpoint: &str) -> &str {
+    let bare = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    bare.split_once('/').map_or(bare, |(authority, _)| authority)
+}
+
+impl Endpoint {
+    fn connection(&self) -> Option<&Connection> {
+        match &self.state {
+            EndpointState::Idle => None,
+            EndpointState::Dialing(connection) | EndpointState::Ready(connection) => Some(connection),
+        }
+    }
+
+    fn connection_mut(&mut self) -> Option<&mut Connection> {
+        match &mut self.state {
+            EndpointState::Idle => None,
+            EndpointState::Dialing(connection) | EndpointState::Ready(connection) => Some(connection),
+        }
+    }
+}
+
+impl std::ops::Add for Micros {
+    type Output = Micros;
+    fn add(self, other: Micros) -> Micros {
+        Micros(self.0.saturating_add(other.0))
+    }
+}

@@ -1,0 +1,87 @@
+//! Linearizable reads: each waits until the member has applied everything that was committed when it was asked.
+//!
+//! One ReadIndex round is under way at a time; reads that arrive meanwhile share the next one. Upstream:
+//! `linearizableReadLoop` of `server/etcdserver/v3_server.go`.
+
+use super::api::Request;
+use super::wire::{CallId, ConnId};
+use crate::raft::Index;
+use crate::sim::SimTime;
+
+/// A call that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reader {
+    pub conn: ConnId,
+    pub call: CallId,
+    pub request: Request,
+}
+
+#[derive(Clone, Debug, Default, Hash)]
+pub struct Reads {
+    /// Asked, but in no round yet.
+    queued: Vec<Reader>,
+    round: Option<Round>,
+    next_round: u64,
+    /// Confirmed, but the member has not applied that far.
+    confirmed: Vec<(Index, Reader)>,
+}
+
+#[derive(Clone, Debug, Hash)]
+struct Round {
+    id: u64,
+    began: SimTime,
+    asked: SimTime,
+    readers: Vec<Reader>,
+}
+
+impl Reads {
+    pub fn queue(&mut self, reader: Reader) {
+        self.queued.push(reader);
+    }
+
+    /// Begins a round if there is none and somebody waits: its id, to be asked of Raft.
+    pub fn begin(&mut self, now: SimTime) -> Option<u64> {
+        if self.round.is_some() || self.queued.is_empty() {
+            return None;
+        }
+        self.next_round += 1;
+        let readers = std::mem::take(&mut self.queued);
+        self.round = Some(Round { id: self.next_round, began: now, asked: now, readers });
+        Some(self.next_round)
+    }
+
+    /// The round that has to be asked again, because no answer came since `since`.
+    pub fn stale(&mut self, now: SimTime, since: SimTime) -> Option<u64> {
+        let round = self.round.as_mut().filter(|round| round.asked <= since)?;
+        round.asked = now;
+        Some(round.id)
+    }
+
+    /// Raft confirmed a round at this index. Answers to rounds given up are ignored.
+    pub fn confirm(&mut self, id: u64, index: Index) {
+        if self.round.as_ref().is_some_and(|round| round.id == id) {
+            let round = self.round.take().expect("just seen");
+            self.confirmed.extend(round.readers.into_iter().map(|reader| (index, reader)));
+        }
+    }
+
+    /// Takes the readers that may be answered now.
+    pub fn ready(&mut self, applied: Index) -> Vec<Reader> {
+        if self.confirmed.iter().all(|(index, _)| *index > applied) {
+            return Vec::new();
+        }
+        let (ready, waiting) = std::mem::take(&mut self.confirmed).into_iter().partition(|(index, _)| *index <= applied);
+        self.confirmed = waiting;
+        ready.into_iter().map(|(_, reader)| reader).collect()
+    }
+
+    /// Gives up the round under way, because the leader changed.
+    pub fn abandon(&mut self) -> Vec<Reader> {
+        self.round.take().map_or_else(Vec::new, |round| round.readers)
+    }
+
+    /// Gives up the round under way if it began before `since`.
+    pub fn expire(&mut self, since: SimTime) -> Vec<Reader> {
+        if self.round.as_ref().is_some_and(|round| round.began <= since) { self.abandon() } else { Vec::new() }
+    }
+}

@@ -1,0 +1,264 @@
+//! The face of a member towards clients: connections, calls, watch streams. Upstream: `server/etcdserver/api/v3rpc`.
+
+use super::api::{
+    HashKvRequest, HashKvResponse, MemberListRequest, MemberListResponse, Request, RequestOp, RequestOpKind, Response,
+    ResponseHeader, StatusResponse, TxnRequest, WatchRequest, WatchRequestKind,
+};
+use super::error::{EtcdError, Status};
+use super::member::{Member, MemberNote, Moment, SYNC_WATCHERS};
+use super::reads::Reader;
+use super::wire::{CallId, ConnId, Frame, Wire};
+use super::{Fact, Note, Outbox, VERSION, apply};
+use crate::sim::{Delivery, HostId};
+use std::collections::BTreeMap;
+
+/// The connections that a member knows.
+#[derive(Clone, Debug, Default, Hash)]
+pub struct Connections(BTreeMap<ConnId, Connection>);
+
+#[derive(Clone, Debug, Hash)]
+struct Connection {
+    host: HostId,
+    sent: u32,
+    received: u32,
+    streams: bool,
+}
+
+impl Connections {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn reset_all(&self, out: &mut Outbox) {
+        for (conn, connection) in &self.0 {
+            reset(connection.host, *conn, out);
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, frame: Frame, out: &mut Outbox) {
+        let Some(connection) = self.0.get_mut(&conn) else { return };
+        let wire = Wire::Client { conn, number: connection.sent, frame };
+        connection.sent += 1;
+        let bytes = wire.size();
+        out.send(connection.host, wire, bytes, Delivery::Stream);
+    }
+}
+
+fn reset(host: HostId, conn: ConnId, out: &mut Outbox) {
+    let wire = Wire::Client { conn, number: 0, frame: Frame::Reset };
+    let bytes = wire.size();
+    out.send(host, wire, bytes, Delivery::Stream);
+}
+
+/// What a machine answers on which no member runs: nothing listens.
+pub fn refuse(from: HostId, wire: &Wire, out: &mut Outbox) {
+    if let Wire::Client { conn, frame, .. } = wire
+        && !matches!(frame, Frame::Reset | Frame::Close)
+    {
+        reset(from, *conn, out);
+    }
+}
+
+/// What can be refused without looking at the store.
+fn check(request: &Request) -> Result<(), EtcdError> {
+    match request {
+        Request::Range(range) => apply::check_range(range),
+        Request::Put(put) => apply::check_put(put),
+        Request::DeleteRange(delete) => apply::check_delete_range(delete),
+        Request::Txn(txn) => apply::check_txn(txn, apply::MAX_TXN_OPS),
+        Request::Compact(_) | Request::MemberList(_) | Request::Status(_) | Request::HashKv(_) => Ok(()),
+    }
+}
+
+/// Whether no branch of the transaction writes; such a one is a read and does not go through the log.
+fn is_read_only(txn: &TxnRequest) -> bool {
+    let reads = |op: &RequestOp| matches!(op.request, Some(RequestOpKind::Range(_)));
+    txn.success.iter().chain(&txn.failure).all(reads)
+}
+
+/// Whether every read of the transaction may be stale.
+fn is_serializable(txn: &TxnRequest) -> bool {
+    let serializable = |op: &RequestOp| matches!(&op.request, Some(RequestOpKind::Range(range)) if range.serializable);
+    txn.success.iter().chain(&txn.failure).all(serializable)
+}
+
+impl Member {
+    /// A frame came from a client.
+    pub(super) fn serve(&mut self, at: Moment, from: HostId, conn: ConnId, number: u32, frame: &Frame, out: &mut Outbox) {
+        if *frame == Frame::Open {
+            self.connections.0.insert(conn, Connection { host: from, sent: 0, received: 1, streams: false });
+            return self.connections.send(conn, Frame::Opened, out);
+        }
+        let in_order = self.connections.0.get_mut(&conn).is_some_and(|connection| {
+            connection.received += 1;
+            connection.received == number + 1
+        });
+        if !in_order {
+            self.hang_up(conn);
+            if *frame != Frame::Reset && *frame != Frame::Close {
+                reset(from, conn, out);
+            }
+            return;
+        }
+        match frame {
+            Frame::Ping => self.connections.send(conn, Frame::Pong, out),
+            Frame::Close | Frame::Reset => self.hang_up(conn),
+            Frame::Call { call, request } => self.call(at, conn, *call, request, out),
+            Frame::WatchAsk(request) => self.watch_asked(conn, request, out),
+            Frame::Open
+            | Frame::Opened
+            | Frame::Pong
+            | Frame::Answer { .. }
+            | Frame::WatchTell(_)
+            | Frame::WatchEnd(_) => {}
+        }
+    }
+
+    fn hang_up(&mut self, conn: ConnId) {
+        if self.connections.0.remove(&conn).is_some_and(|connection| connection.streams) {
+            self.store.close_stream(conn.0);
+        }
+    }
+
+    fn call(&mut self, at: Moment, conn: ConnId, call: CallId, request: &Request, out: &mut Outbox) {
+        if let Err(error) = check(request) {
+            return self.answer(conn, call, request, Err(error.into()), out);
+        }
+        let reader = Reader { conn, call, request: request.clone() };
+        match request {
+            Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) => {
+                self.propose(at, (conn, call), request.clone(), out);
+            }
+            Request::Txn(txn) if !is_read_only(txn) => self.propose(at, (conn, call), request.clone(), out),
+            Request::Txn(txn) if !is_serializable(txn) => self.read(at, reader),
+            Request::Range(range) if !range.serializable => self.read(at, reader),
+            Request::MemberList(MemberListRequest { linearizable: true }) => self.read(at, reader),
+            Request::Txn(_) | Request::Range(_) | Request::MemberList(_) | Request::Status(_) | Request::HashKv(_) => {
+                self.answer_read(reader, out);
+            }
+        }
+    }
+
+    /// Answers a call from what is applied here.
+    pub(super) fn answer_read(&mut self, reader: Reader, out: &mut Outbox) {
+        let Reader { conn, call, request } = reader;
+        let result = match &request {
+            Request::Range(range) => apply::apply_range(self.store.kv(), range).map(Response::Range),
+            Request::Txn(txn) => apply::apply_txn(&mut self.store, txn).map(Response::Txn),
+            Request::MemberList(_) => Ok(Response::MemberList(MemberListResponse {
+                header: None,
+                members: self.membership.list(),
+            })),
+            Request::Status(_) => Ok(Response::Status(self.status())),
+            Request::HashKv(HashKvRequest { revision }) => self.hash_kv(*revision).map(Response::HashKv),
+            Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) => unreachable!("a write is proposed"),
+        };
+        self.answer(conn, call, &request, result.map_err(Status::from), out);
+    }
+
+    fn hash_kv(&self, revision: i64) -> Result<HashKvResponse, EtcdError> {
+        let hash = self.store.kv().hash_kv(revision)?;
+        Ok(HashKvResponse { header: None, hash, compact_revision: self.store.kv().compact_revision() })
+    }
+
+    fn status(&self) -> StatusResponse {
+        let raft = self.raft();
+        let errors = if self.is_leaderless() { vec![EtcdError::NoLeader.text().to_owned()] } else { Vec::new() };
+        StatusResponse {
+            header: None,
+            version: VERSION.to_owned(),
+            db_size: self.store.kv().db_size(),
+            db_size_in_use: self.store.kv().db_size_in_use(),
+            leader: self.lead().0,
+            raft_index: raft.committed().0,
+            raft_term: raft.term().0,
+            raft_applied_index: self.applied().0,
+            errors,
+            is_learner: false,
+        }
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        conn: ConnId,
+        call: CallId,
+        request: &Request,
+        mut result: Result<Response, Status>,
+        out: &mut Outbox,
+    ) {
+        if let Ok(response) = &mut result {
+            let revision = match response {
+                Response::MemberList(_) => 0,
+                _ => match response.header() {
+                    Some(header) if header.revision != 0 => header.revision,
+                    _ => self.store.kv().revision(),
+                },
+            };
+            *response.header_mut() = self.header(revision);
+        }
+        let failed = result.as_ref().err().map(|status| status.message.clone());
+        out.fact(Fact::Answered { call: request.name(), failed });
+        self.connections.send(conn, Frame::Answer { call, result }, out);
+    }
+
+    fn header(&self, revision: i64) -> ResponseHeader {
+        ResponseHeader {
+            cluster_id: self.cluster.id,
+            member_id: self.id.0,
+            revision,
+            raft_term: self.raft().term().0,
+        }
+    }
+
+    // Watches.
+
+    fn watch_asked(&mut self, conn: ConnId, request: &WatchRequest, out: &mut Outbox) {
+        let opens = self.connections.0.get_mut(&conn).is_some_and(|connection| !std::mem::replace(&mut connection.streams, true));
+        if opens {
+            // etcdctl watches with the metadata that requires a leader.
+            if self.is_leaderless() {
+                self.end_stream(conn, EtcdError::NoLeader.into(), out);
+                return;
+            }
+            self.store.open_stream(conn.0);
+        }
+        match &request.request {
+            Some(WatchRequestKind::Create(create)) if create.start_revision < 0 => {
+                self.store.refuse_watch(conn.0, EtcdError::Compacted.text());
+            }
+            Some(WatchRequestKind::Create(create)) => self.store.watch(conn.0, create),
+            Some(WatchRequestKind::Cancel(cancel)) => self.store.cancel_watch(conn.0, cancel.watch_id),
+            Some(WatchRequestKind::Progress(_)) => self.store.request_progress(conn.0),
+            None => {}
+        }
+    }
+
+    /// Sends what the store has for its watchers, and comes back for those that lag behind.
+    pub(super) fn tell_watchers(&mut self, out: &mut Outbox) {
+        for (stream, mut response) in self.store.drain_responses() {
+            let revision = response.header.as_ref().map_or(0, |header| header.revision);
+            response.header = Some(self.header(revision));
+            self.connections.send(ConnId(stream), Frame::WatchTell(response), out);
+        }
+        if self.store.unsynced() > 0 && !self.syncing_watchers {
+            self.syncing_watchers = true;
+            out.wake(SYNC_WATCHERS, Note::Member(MemberNote::SyncWatchers));
+        }
+    }
+
+    pub(super) fn end_streams(&mut self, status: &Status, out: &mut Outbox) {
+        let streaming: Vec<ConnId> =
+            self.connections.0.iter().filter(|(_, connection)| connection.streams).map(|(conn, _)| *conn).collect();
+        for conn in streaming {
+            self.end_stream(conn, status.clone(), out);
+        }
+    }
+
+    fn end_stream(&mut self, conn: ConnId, status: Status, out: &mut Outbox) {
+        self.connections.send(conn, Frame::WatchEnd(status), out);
+        if let Some(connection) = self.connections.0.get_mut(&conn) {
+            connection.streams = false;
+        }
+        self.store.close_stream(conn.0);
+    }
+}

@@ -1,0 +1,126 @@
+//! What travels between members and between a client and a member.
+//!
+//! Raft's messages are datagrams: they may be lost, doubled or overtaken, and Raft copes. A client's frames belong to a
+//! connection: each carries its number, and whoever misses one gives the connection up, so that what arrives is always
+//! an unbroken beginning of what was sent, as with TCP.
+
+use super::api::{Request, Response, WatchRequest, WatchResponse};
+use super::client::ClientId;
+use super::error::Status;
+use crate::raft;
+use prost::Message as _;
+use std::fmt;
+
+/// A client connection, unique in the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub u64);
+
+impl ConnId {
+    /// The `number`th connection of a client.
+    pub fn new(client: ClientId, number: u32) -> ConnId {
+        ConnId(u64::from(client.0) << 32 | u64::from(number))
+    }
+
+    pub fn client(self) -> ClientId {
+        ClientId((self.0 >> 32) as u32)
+    }
+}
+
+/// A call within its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+#[derive(Clone, Debug, Hash)]
+pub enum Wire {
+    Peer(raft::Message),
+    /// A peer opens, or answers, the streams that carry Raft's messages.
+    Greet {
+        reply: bool,
+    },
+    Client { conn: ConnId, number: u32, frame: Frame },
+}
+
+/// What a connection between a client and a member carries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Frame {
+    Open,
+    Opened,
+    /// The other end does not know this connection: nothing listens, or it was started anew.
+    Reset,
+    Close,
+    Ping,
+    Pong,
+    Call {
+        call: CallId,
+        request: Request,
+    },
+    Answer {
+        call: CallId,
+        result: Result<Response, Status>,
+    },
+    /// The connection's one watch stream, to the member.
+    WatchAsk(WatchRequest),
+    /// The stream, from the member.
+    WatchTell(WatchResponse),
+    /// The member ends the stream.
+    WatchEnd(Status),
+}
+
+/// Headers of HTTP/2, gRPC and TCP around a message.
+const OVERHEAD: usize = 80;
+
+impl Wire {
+    /// Size on the wire in bytes.
+    pub fn size(&self) -> u32 {
+        let body = match self {
+            Wire::Peer(message) => message.size(),
+            Wire::Greet { .. } => 0,
+            Wire::Client { frame, .. } => frame.size(),
+        };
+        u32::try_from(body + OVERHEAD).unwrap_or(u32::MAX)
+    }
+}
+
+impl Frame {
+    fn size(&self) -> usize {
+        match self {
+            Frame::Call { request, .. } => request.encoded_len(),
+            Frame::Answer { result: Ok(response), .. } => response.encoded_len(),
+            Frame::Answer { result: Err(status), .. } | Frame::WatchEnd(status) => status.message.len(),
+            Frame::WatchAsk(request) => request.encoded_len(),
+            Frame::WatchTell(response) => response.encoded_len(),
+            Frame::Open | Frame::Opened | Frame::Reset | Frame::Close | Frame::Ping | Frame::Pong => 0,
+        }
+    }
+}
+
+impl fmt::Display for Wire {
+    /// The message's name, as its protocol has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wire::Peer(message) => write!(f, "{:?}", message.kind),
+            Wire::Greet { reply: true } => f.write_str("GET /raft/stream"),
+            Wire::Greet { reply: false } => f.write_str("200 OK"),
+            Wire::Client { frame, .. } => f.write_str(frame.name()),
+        }
+    }
+}
+
+impl Frame {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Frame::Open => "SYN",
+            Frame::Opened => "SYN-ACK",
+            Frame::Reset => "RST",
+            Frame::Close => "FIN",
+            Frame::Ping => "PING",
+            Frame::Pong => "PONG",
+            Frame::Call { request, .. } => request.name(),
+            Frame::Answer { result: Ok(response), .. } => response.name(),
+            Frame::Answer { result: Err(_), .. } => "Status",
+            Frame::WatchAsk(_) => "WatchRequest",
+            Frame::WatchTell(_) => "WatchResponse",
+            Frame::WatchEnd(_) => "Status",
+        }
+    }
+}

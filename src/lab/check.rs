@@ -1,0 +1,189 @@
+//! Raft's promises, checked after every event, over all members at once. Each costs what changed, not what exists.
+//!
+//! - Election safety: at most one leader is elected in a term.
+//! - Log matching: two logs with an entry of the same index and term are equal up to it.
+//! - Leader completeness: what was committed is in the log of every later leader.
+//! - State machine safety: no two members apply different entries at one index, nor get different revisions from it.
+//! - Watch: a watch sees every revision at most once, in order.
+//!
+//! After Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", figure 3.
+
+use crate::etcd::Fact;
+use crate::etcd::client::{ClientId, WatchKey};
+use crate::raft::{Entry, Index, RaftEvent, Term};
+use crate::sim::{EventId, HostId, SimTime};
+use imbl::{OrdMap, Vector};
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub at: SimTime,
+    pub event: EventId,
+    pub property: Property,
+    pub what: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Property {
+    ElectionSafety,
+    LogMatching,
+    LeaderCompleteness,
+    StateMachineSafety,
+    WatchOrder,
+}
+
+impl Property {
+    pub const ALL: [Property; 5] = [
+        Property::ElectionSafety,
+        Property::LogMatching,
+        Property::LeaderCompleteness,
+        Property::StateMachineSafety,
+        Property::WatchOrder,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Property::ElectionSafety => "election safety",
+            Property::LogMatching => "log matching",
+            Property::LeaderCompleteness => "leader completeness",
+            Property::StateMachineSafety => "state machine safety",
+            Property::WatchOrder => "watch order",
+        }
+    }
+}
+
+/// One broken promise breaks others after it; the first ones tell the story.
+const VIOLATIONS_MAX: usize = 100;
+
+#[derive(Clone, Debug)]
+pub struct Check {
+    leaders: OrdMap<Term, HostId>,
+    /// The entry of each (index, term) as first appended anywhere, and the term of the entry before it.
+    entries: OrdMap<(Index, Term), (Term, Entry)>,
+    /// The terms of each member's log, by index.
+    logs: Vec<Vector<Term>>,
+    /// The last entry known to be committed.
+    committed: (Index, Term),
+    /// What was applied at each index as first applied anywhere, and the revision that it made.
+    applied: Vector<(Entry, Option<i64>)>,
+    watched: OrdMap<(ClientId, WatchKey), i64>,
+    violations: Vector<Violation>,
+}
+
+impl Check {
+    pub fn new(members: usize) -> Check {
+        Check {
+            leaders: OrdMap::new(),
+            entries: OrdMap::new(),
+            logs: vec![Vector::new(); members],
+            committed: (Index(0), Term(0)),
+            applied: Vector::new(),
+            watched: OrdMap::new(),
+            violations: Vector::new(),
+        }
+    }
+
+    pub fn violations(&self) -> &Vector<Violation> {
+        &self.violations
+    }
+
+    /// The last entry known to be committed.
+    pub fn committed(&self) -> (Index, Term) {
+        self.committed
+    }
+
+    /// Who was elected in each term.
+    pub fn leaders(&self) -> &OrdMap<Term, HostId> {
+        &self.leaders
+    }
+
+    /// How many entries were applied anywhere.
+    pub fn applied(&self) -> usize {
+        self.applied.len()
+    }
+
+    pub(super) fn observe(&mut self, at: SimTime, event: EventId, host: HostId, fact: &Fact) {
+        let broken = match fact {
+            Fact::Started { last, .. } => {
+                self.logs[usize::from(host.0)].truncate(last.0 as usize);
+                None
+            }
+            Fact::Raft(RaftEvent::BecameLeader { term, .. }) => self.elected(host, *term),
+            Fact::Appended { entries } => entries.iter().find_map(|entry| self.appended(host, entry)),
+            Fact::Committed { index, term } => {
+                self.committed = self.committed.max((*index, *term));
+                None
+            }
+            Fact::Applied { entry, revision } => self.applied_entry(host, entry, *revision),
+            Fact::Watched { watch, client, revisions } => self.saw(*client, *watch, revisions),
+            _ => None,
+        };
+        if let Some((property, what)) = broken
+            && self.violations.len() < VIOLATIONS_MAX
+        {
+            self.violations.push_back(Violation { at, event, property, what });
+        }
+    }
+
+    fn elected(&mut self, host: HostId, term: Term) -> Option<(Property, String)> {
+        if let Some(other) = self.leaders.insert(term, host)
+            && other != host
+        {
+            let what = format!("hosts {} and {} both became leader of term {}", other.0, host.0, term.0);
+            return Some((Property::ElectionSafety, what));
+        }
+        let (index, committed_term) = self.committed;
+        let log = &self.logs[usize::from(host.0)];
+        let has = index.0 == 0 || log.get(index.0 as usize - 1) == Some(&committed_term);
+        (!has).then(|| {
+            let what = format!(
+                "host {} became leader of term {} without entry {} of term {}, which was committed",
+                host.0, term.0, index.0, committed_term.0
+            );
+            (Property::LeaderCompleteness, what)
+        })
+    }
+
+    fn appended(&mut self, host: HostId, entry: &Entry) -> Option<(Property, String)> {
+        let log = &mut self.logs[usize::from(host.0)];
+        log.truncate(entry.index.0 as usize - 1);
+        let before = log.back().copied().unwrap_or(Term(0));
+        log.push_back(entry.term);
+        match self.entries.get(&(entry.index, entry.term)) {
+            None => {
+                self.entries.insert((entry.index, entry.term), (before, entry.clone()));
+                None
+            }
+            Some((known_before, known)) if *known_before == before && known == entry => None,
+            Some(_) => {
+                let what = format!("host {} has another entry {} of term {}", host.0, entry.index.0, entry.term.0);
+                Some((Property::LogMatching, what))
+            }
+        }
+    }
+
+    fn applied_entry(&mut self, host: HostId, entry: &Entry, revision: Option<i64>) -> Option<(Property, String)> {
+        match self.applied.get(entry.index.0 as usize - 1) {
+            None => {
+                self.applied.push_back((entry.clone(), revision));
+                None
+            }
+            Some((known, made)) if known == entry && *made == revision => None,
+            Some((known, made)) => {
+                let what = format!(
+                    "host {} applied entry {} of term {} (revision {revision:?}); another applied term {} (revision {made:?})",
+                    host.0, entry.index.0, entry.term.0, known.term.0
+                );
+                Some((Property::StateMachineSafety, what))
+            }
+        }
+    }
+
+    fn saw(&mut self, client: ClientId, watch: WatchKey, revisions: &[i64]) -> Option<(Property, String)> {
+        let last = self.watched.get(&(client, watch)).copied().unwrap_or(0);
+        let newest = *revisions.last()?;
+        self.watched.insert((client, watch), newest);
+        let in_order = revisions[0] > last && revisions.is_sorted();
+        (!in_order).then(|| (Property::WatchOrder, format!("a watch at revision {last} was sent {revisions:?}")))
+    }
+}

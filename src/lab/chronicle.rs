@@ -1,0 +1,104 @@
+//! What deserves a mark on the timeline: commands, terms, writes, watch events, faults.
+
+use super::Input;
+use crate::etcd::Fact;
+use crate::raft::{RaftEvent, Term};
+use crate::sim::{EventId, Fault, HostId, SimTime};
+use imbl::{OrdSet, Vector};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamped {
+    pub at: SimTime,
+    pub event: EventId,
+    pub mark: Mark,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Command { terminal: u8, line: String },
+    Interrupt { terminal: u8 },
+    Fault(Fault),
+    /// A member asked for votes (or asked whether it should).
+    Campaign { host: HostId, term: Term, pre: bool },
+    Elected { host: HostId, term: Term },
+    /// A leader gave up its term.
+    SteppedDown { host: HostId, term: Term },
+    /// A revision came into being: the first member applied it.
+    Write { revision: i64, term: Term },
+    /// A client was told of revisions up to this one.
+    Watched { revision: i64 },
+    Started { host: HostId },
+    /// A member will not start.
+    Refused { host: HostId },
+}
+
+/// Marks kept: hours of busy life. The oldest go first.
+const KEPT: usize = 1 << 18;
+
+#[derive(Clone, Debug, Default)]
+pub struct Chronicle {
+    marks: Vector<Stamped>,
+    revision: i64,
+    leading: OrdSet<HostId>,
+}
+
+impl Chronicle {
+    pub fn marks(&self) -> &Vector<Stamped> {
+        &self.marks
+    }
+
+    fn push(&mut self, at: SimTime, event: EventId, mark: Mark) {
+        if self.marks.len() == KEPT {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(Stamped { at, event, mark });
+    }
+
+    pub(super) fn input(&mut self, at: SimTime, event: EventId, input: &Input) {
+        let mark = match input {
+            Input::Line { terminal, text } => Mark::Command { terminal: *terminal, line: text.clone() },
+            Input::Interrupt { terminal } | Input::EndOfInput { terminal } => Mark::Interrupt { terminal: *terminal },
+            Input::Fault(fault) => Mark::Fault(*fault),
+        };
+        self.push(at, event, mark);
+    }
+
+    pub(super) fn fault(&mut self, at: SimTime, event: EventId, fault: Fault) {
+        self.push(at, event, Mark::Fault(fault));
+    }
+
+    pub(super) fn observe(&mut self, at: SimTime, event: EventId, host: HostId, fact: &Fact) {
+        match fact {
+            Fact::Raft(RaftEvent::BecameLeader { term, .. }) => {
+                self.leading.insert(host);
+                self.push(at, event, Mark::Elected { host, term: *term });
+            }
+            Fact::Raft(RaftEvent::BecameCandidate { term, .. }) => {
+                self.push(at, event, Mark::Campaign { host, term: *term, pre: false });
+            }
+            Fact::Raft(RaftEvent::BecamePreCandidate { term, .. }) => {
+                self.push(at, event, Mark::Campaign { host, term: *term, pre: true });
+            }
+            Fact::Raft(RaftEvent::BecameFollower { term, .. }) => {
+                if self.leading.remove(&host).is_some() {
+                    self.push(at, event, Mark::SteppedDown { host, term: *term });
+                }
+            }
+            Fact::Applied { entry, revision: Some(revision) } if *revision > self.revision => {
+                self.revision = *revision;
+                self.push(at, event, Mark::Write { revision: *revision, term: entry.term });
+            }
+            Fact::Watched { revisions, .. } => {
+                if let Some(&revision) = revisions.last() {
+                    self.push(at, event, Mark::Watched { revision });
+                }
+            }
+            Fact::Started { .. } => {
+                self.leading.remove(&host);
+                self.push(at, event, Mark::Started { host });
+            }
+            Fact::Refused { .. } => self.push(at, event, Mark::Refused { host }),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What a world is made of before anything happens: machines, wires, disks, flags. One line of text, `key=value` pairs.
+
+use crate::etcd::{Cluster, Rules, Timing};
+use crate::sim::{DiskProfile, HostId, Link, Micros};
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Scenario {
+    /// 1, 3, 5 or 7.
+    pub members: u8,
+    /// One way, between any two machines.
+    pub latency: Micros,
+    pub jitter: Micros,
+    pub disk: DiskKind,
+    pub timing: Timing,
+    pub rules: Rules,
+    pub terminals: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DiskKind {
+    Nvme,
+    Ssd,
+    Hdd,
+    Network,
+}
+
+impl DiskKind {
+    const ALL: [(DiskKind, &'static str); 4] =
+        [(DiskKind::Nvme, "nvme"), (DiskKind::Ssd, "ssd"), (DiskKind::Hdd, "hdd"), (DiskKind::Network, "network")];
+
+    pub fn profile(self) -> DiskProfile {
+        match self {
+            DiskKind::Nvme => DiskProfile::NVME,
+            DiskKind::Ssd => DiskProfile::SSD,
+            DiskKind::Hdd => DiskProfile::HDD,
+            DiskKind::Network => DiskProfile::NETWORK,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        DiskKind::ALL.iter().find(|(kind, _)| *kind == self).map_or("ssd", |(_, name)| name)
+    }
+}
+
+impl Default for Scenario {
+    /// Three members in one rack on SSDs, two terminals.
+    fn default() -> Scenario {
+        Scenario {
+            members: 3,
+            latency: Link::RACK.latency,
+            jitter: Link::RACK.jitter,
+            disk: DiskKind::Ssd,
+            timing: Timing::default(),
+            rules: Rules::default(),
+            terminals: 2,
+        }
+    }
+}
+
+impl Scenario {
+    /// Names of the machines by host: the members, then the learner's workstation.
+    pub fn host_names(&self) -> Vec<String> {
+        let members = (1..=self.members).map(|number| format!("etcd-{number}"));
+        members.chain(["workstation".to_owned()]).collect()
+    }
+
+    pub fn host_named(&self, name: &str) -> Option<HostId> {
+        self.host_names().iter().position(|host| host == name).map(|host| HostId(host as u16))
+    }
+
+    pub fn link(&self) -> Link {
+        Link { latency: self.latency, jitter: self.jitter, ..Link::RACK }
+    }
+
+    pub fn cluster(&self) -> Arc<Cluster> {
+        let member = |number: u8| {
+            let name = format!("etcd-{number}");
+            let (peer, client) = (format!("http://{name}:2380"), format!("http://{name}:2379"));
+            (HostId(u16::from(number) - 1), name, peer, client)
+        };
+        Cluster::new("etcd-cluster", (1..=self.members).map(member).collect(), self.timing, self.rules)
+    }
+
+    /// Its text: only what differs from the default.
+    pub fn text(&self) -> String {
+        let standard = Scenario::default();
+        let mut words = vec![format!("members={}", self.members)];
+        let mut differs = |differs: bool, word: String| {
+            if differs {
+                words.push(word);
+            }
+        };
+        differs(self.latency != standard.latency, format!("latency={}us", self.latency.0));
+        differs(self.jitter != standard.jitter, format!("jitter={}us", self.jitter.0));
+        differs(self.disk != standard.disk, format!("disk={}", self.disk.name()));
+        let timing = (self.timing, standard.timing);
+        differs(timing.0.heartbeat != timing.1.heartbeat, format!("heartbeat-interval={}", timing.0.heartbeat.0 / 1_000));
+        differs(timing.0.election != timing.1.election, format!("election-timeout={}", timing.0.election.0 / 1_000));
+        differs(!self.rules.fsync_before_ack, "fsync-before-ack=off".to_owned());
+        differs(self.terminals != standard.terminals, format!("terminals={}", self.terminals));
+        words.join(" ")
+    }
+
+    /// The scenario that this text describes; what it does not name is as in [`Scenario::default`].
+    ///
+    /// # Errors
+    /// Which word is wrong and what was expected.
+    pub fn parse(text: &str) -> Result<Scenario, String> {
+        let mut scenario = Scenario::default();
+        for word in text.split_whitespace() {
+            let (key, value) = word.split_once('=').ok_or_else(|| format!("\"{word}\": expected key=value"))?;
+            match key {
+                "members" => match value {
+                    "1" | "3" | "5" | "7" => scenario.members = value.as_bytes()[0] - b'0',
+                    _ => return Err(format!("members={value}: expected 1, 3, 5 or 7")),
+                },
+                "latency" => scenario.latency = Micros(number(key, value.trim_end_matches("us"), 0, 60_000_000)?),
+                "jitter" => scenario.jitter = Micros(number(key, value.trim_end_matches("us"), 0, 60_000_000)?),
+                "disk" => {
+                    let kind = DiskKind::ALL.iter().find(|(_, name)| *name == value);
+                    scenario.disk =
+                        kind.ok_or_else(|| format!("disk={value}: expected nvme, ssd, hdd or network"))?.0;
+                }
+                "heartbeat-interval" => {
+                    scenario.timing.heartbeat = Micros::from_millis(number(key, value, 1, 50_000)?);
+                }
+                "election-timeout" => scenario.timing.election = Micros::from_millis(number(key, value, 5, 50_000)?),
+                "fsync-before-ack" => match value {
+                    "on" | "off" => scenario.rules.fsync_before_ack = value == "on",
+                    _ => return Err(format!("fsync-before-ack={value}: expected on or off")),
+                },
+                "terminals" => scenario.terminals = number(key, value, 1, 8)? as u8,
+                _ => {
+                    return Err(format!(
+                        "unknown key \"{key}\"; expected members, latency, jitter, disk, heartbeat-interval, \
+                         election-timeout, fsync-before-ack or terminals"
+                    ));
+                }
+            }
+        }
+        // etcd's own rule, with its own words.
+        if scenario.timing.election.0 < 5 * scenario.timing.heartbeat.0 {
+            return Err(format!(
+                "--election-timeout[{}ms] should be at least as 5 times as --heartbeat-interval[{}ms]",
+                scenario.timing.election.0 / 1_000,
+                scenario.timing.heartbeat.0 / 1_000
+            ));
+        }
+        Ok(scenario)
+    }
+}
+
+fn number(key: &str, value: &str, least: u64, most: u64) -> Result<u64, String> {
+    let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("{key}={value}: expected a number from {least} to {most}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_back() {
+        for text in [
+            "members=3",
+            "members=5 latency=20000us jitter=0us disk=hdd heartbeat-interval=300 election-timeout=3000 terminals=1",
+            "members=1 fsync-before-ack=off",
+        ] {
+            assert_eq!(Scenario::parse(text).unwrap().text(), text);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let wrong = |text| Scenario::parse(text).unwrap_err();
+        assert_eq!(wrong("members=4"), "members=4: expected 1, 3, 5 or 7");
+        assert_eq!(wrong("three"), "\"three\": expected key=value");
+        assert!(wrong("election-timeout=200").starts_with("--election-timeout[200ms] should be at least as 5 times"));
+        assert!(wrong("latency=99999999999us").contains("expected a number"));
+    }
+}

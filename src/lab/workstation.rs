@@ -1,0 +1,325 @@
+//! The learner's machine: terminals, the programs that run in them, and the clients through which they reach the cluster.
+
+use super::Scenario;
+use crate::etcd::client::{self, Address, Client, ClientEvent, ClientId, ClientNote, WatchKey};
+use crate::etcd::wire::{CallId, ConnId, Frame};
+use crate::etcd::{Cluster, Fact, Outbox};
+use crate::shell::process::{Ask, CallError, Tell, Token};
+use crate::shell::{Machine, Shell};
+use crate::sim::{Fault, HostId, Micros, SimTime};
+use imbl::Vector;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A program's timer. `life` is that of the command line that set it: a later one does not hear it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimerNote {
+    terminal: u8,
+    life: u32,
+    token: Token,
+}
+
+/// Where the workstation puts what it wants done.
+#[derive(Default)]
+pub struct Desk {
+    pub out: Outbox,
+    pub timers: Vec<(Micros, TimerNote)>,
+    pub faults: Vec<Fault>,
+    /// Something was written to a terminal.
+    pub printed: bool,
+}
+
+#[derive(Clone, Debug, Hash)]
+pub struct Workstation {
+    host: HostId,
+    /// Where each endpoint leads: `host:port` of every member, and the names of all machines.
+    addresses: Arc<Addresses>,
+    terminals: Vec<Terminal>,
+    clients: BTreeMap<ClientId, Owned>,
+    next_client: u32,
+}
+
+#[derive(Debug, Hash)]
+struct Addresses {
+    authorities: BTreeMap<String, HostId>,
+    machines: Vec<String>,
+}
+
+/// A client, and the program that uses it.
+#[derive(Clone, Debug, Hash)]
+struct Owned {
+    client: Client,
+    terminal: u8,
+    endpoints: Vec<String>,
+    calls: BTreeMap<CallId, Token>,
+}
+
+#[derive(Clone, Debug, Hash)]
+pub struct Terminal {
+    shell: Shell,
+    /// Counts command lines.
+    life: u32,
+    scrollback: Vector<Printed>,
+    bytes: usize,
+}
+
+/// A piece of a terminal's scrollback.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Printed {
+    pub at: SimTime,
+    pub kind: PrintedKind,
+    pub text: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PrintedKind {
+    /// A line that was typed, at the prompt or to a running program.
+    Command,
+    Typed,
+    Stdout,
+    Stderr,
+    /// The line is done, with this exit status.
+    Done(i32),
+}
+
+/// A terminal keeps this much; the oldest goes first.
+const SCROLLBACK_BYTES: usize = 4 << 20;
+const SCROLLBACK_PIECES: usize = 20_000;
+
+impl Terminal {
+    pub fn scrollback(&self) -> &Vector<Printed> {
+        &self.scrollback
+    }
+
+    /// Whether a program runs in it.
+    pub fn is_running(&self) -> bool {
+        self.shell.running()
+    }
+
+    pub fn shell(&self) -> &Shell {
+        &self.shell
+    }
+
+    fn print(&mut self, at: SimTime, kind: PrintedKind, text: &str) {
+        if text.is_empty() && matches!(kind, PrintedKind::Stdout | PrintedKind::Stderr) {
+            return;
+        }
+        self.bytes += text.len();
+        self.scrollback.push_back(Printed { at, kind, text: text.into() });
+        while self.bytes > SCROLLBACK_BYTES || self.scrollback.len() > SCROLLBACK_PIECES {
+            match self.scrollback.pop_front() {
+                Some(oldest) => self.bytes -= oldest.text.len(),
+                None => break,
+            }
+        }
+    }
+}
+
+impl Workstation {
+    pub(super) fn new(host: HostId, scenario: &Scenario, cluster: &Cluster) -> Workstation {
+        let authority = |url: &str| client::authority(url).to_owned();
+        let endpoints: Vec<String> = cluster.peers.iter().map(|peer| authority(&peer.client_url)).collect();
+        let addresses = Addresses {
+            authorities: cluster.peers.iter().map(|peer| (authority(&peer.client_url), peer.host)).collect(),
+            machines: scenario.host_names(),
+        };
+        let machine = Machine {
+            name: "workstation".to_owned(),
+            hosts: scenario.host_names(),
+            environment: vec![("ETCDCTL_ENDPOINTS".to_owned(), endpoints.join(","))],
+            endpoints,
+        };
+        let terminal =
+            || Terminal { shell: Shell::new(machine.clone()), life: 0, scrollback: Vector::new(), bytes: 0 };
+        Workstation {
+            host,
+            addresses: Arc::new(addresses),
+            terminals: (0..scenario.terminals).map(|_| terminal()).collect(),
+            clients: BTreeMap::new(),
+            next_client: 0,
+        }
+    }
+
+    pub fn host(&self) -> HostId {
+        self.host
+    }
+
+    pub fn terminals(&self) -> &[Terminal] {
+        &self.terminals
+    }
+
+    // What happens to it.
+
+    pub(super) fn line(&mut self, now: SimTime, terminal: u8, text: &str, desk: &mut Desk) {
+        let Some(term) = self.terminals.get_mut(usize::from(terminal)) else { return };
+        desk.printed = true;
+        if term.is_running() {
+            term.print(now, PrintedKind::Typed, text);
+            return self.tell(now, terminal, Tell::Stdin(text.to_owned()), desk);
+        }
+        term.life += 1;
+        term.print(now, PrintedKind::Command, text);
+        let mut asks = Vec::new();
+        term.shell.line(now, text, &mut asks);
+        self.carry_out(now, terminal, asks, desk);
+    }
+
+    pub(super) fn interrupt(&mut self, now: SimTime, terminal: u8, desk: &mut Desk) {
+        self.tell(now, terminal, Tell::Interrupt, desk);
+    }
+
+    pub(super) fn end_of_input(&mut self, now: SimTime, terminal: u8, desk: &mut Desk) {
+        self.tell(now, terminal, Tell::StdinClosed, desk);
+    }
+
+    pub(super) fn timer(&mut self, now: SimTime, timer: TimerNote, desk: &mut Desk) {
+        if self.terminals.get(usize::from(timer.terminal)).is_some_and(|terminal| terminal.life == timer.life) {
+            self.tell(now, timer.terminal, Tell::Timer { token: timer.token }, desk);
+        }
+    }
+
+    pub(super) fn client_wake(&mut self, now: SimTime, id: ClientId, note: ClientNote, desk: &mut Desk) {
+        if let Some(owned) = self.clients.get_mut(&id) {
+            owned.client.wake(now, note, &mut desk.out);
+            self.heed(now, id, desk);
+        }
+    }
+
+    pub(super) fn receive(&mut self, now: SimTime, conn: ConnId, number: u32, frame: Frame, desk: &mut Desk) {
+        let id = conn.client();
+        if let Some(owned) = self.clients.get_mut(&id) {
+            owned.client.receive(now, conn, number, frame, &mut desk.out);
+            self.heed(now, id, desk);
+        }
+    }
+
+    /// Passes on what a client has to say.
+    fn heed(&mut self, now: SimTime, id: ClientId, desk: &mut Desk) {
+        let Some(owned) = self.clients.get_mut(&id) else { return };
+        let terminal = owned.terminal;
+        let events: Vec<ClientEvent> = owned.client.drain().collect();
+        for event in events {
+            let Some(owned) = self.clients.get_mut(&id) else { return };
+            let tell = match event {
+                ClientEvent::Answer { call, result } => {
+                    let Some(token) = owned.calls.remove(&call) else { continue };
+                    Tell::Answer { token, result: result.map_err(|(status, log)| CallError { status, log }) }
+                }
+                ClientEvent::Watch { watch, result } => {
+                    if let Ok(response) = &result
+                        && !response.events.is_empty()
+                    {
+                        let revision = |event: &crate::etcd::api::Event| event.kv.as_ref().map_or(0, |kv| kv.mod_revision);
+                        let revisions = response.events.iter().map(revision).collect();
+                        desk.out.fact(Fact::Watched { watch, client: id, revisions });
+                    }
+                    Tell::Watch { token: Token(watch.0), result }
+                }
+            };
+            self.tell(now, terminal, tell, desk);
+        }
+    }
+
+    fn tell(&mut self, now: SimTime, terminal: u8, tell: Tell, desk: &mut Desk) {
+        let Some(term) = self.terminals.get_mut(usize::from(terminal)) else { return };
+        if !term.is_running() {
+            return;
+        }
+        let mut asks = Vec::new();
+        term.shell.tell(now, tell, &mut asks);
+        self.carry_out(now, terminal, asks, desk);
+    }
+
+    fn carry_out(&mut self, now: SimTime, terminal: u8, asks: Vec<Ask>, desk: &mut Desk) {
+        let mut to_heed = Vec::new();
+        for ask in asks {
+            let term = &mut self.terminals[usize::from(terminal)];
+            match ask {
+                Ask::Stdout(text) => {
+                    term.print(now, PrintedKind::Stdout, &text);
+                    desk.printed = true;
+                }
+                Ask::Stderr(text) => {
+                    term.print(now, PrintedKind::Stderr, &text);
+                    desk.printed = true;
+                }
+                Ask::Clear => {
+                    term.scrollback.clear();
+                    term.bytes = 0;
+                    desk.printed = true;
+                }
+                Ask::Call { token, endpoints, request, timeout } => {
+                    let id = self.client(terminal, endpoints);
+                    let owned = self.clients.get_mut(&id).expect("made just now if it was not there");
+                    let call = owned.client.call(now, request, timeout, &mut desk.out);
+                    owned.calls.insert(call, token);
+                    to_heed.push(id);
+                }
+                Ask::Watch { token, endpoints, request } => {
+                    let id = self.client(terminal, endpoints);
+                    let owned = self.clients.get_mut(&id).expect("made just now if it was not there");
+                    owned.client.watch(now, WatchKey(token.0), request, &mut desk.out);
+                }
+                Ask::WatchProgress { .. } => {
+                    for owned in self.clients.values_mut().filter(|owned| owned.terminal == terminal) {
+                        owned.client.watch_progress(&mut desk.out);
+                    }
+                }
+                Ask::CancelWatch { token } => {
+                    for owned in self.clients.values_mut().filter(|owned| owned.terminal == terminal) {
+                        owned.client.cancel_watch(WatchKey(token.0), &mut desk.out);
+                    }
+                }
+                Ask::Sleep { token, span } => {
+                    desk.timers.push((span, TimerNote { terminal, life: term.life, token }));
+                }
+                Ask::Fault(fault) => desk.faults.push(fault),
+                Ask::Exit(status) => {
+                    term.print(now, PrintedKind::Done(status), "");
+                    desk.printed = true;
+                }
+            }
+        }
+        if !self.terminals[usize::from(terminal)].is_running() {
+            self.close_clients(terminal, desk);
+        }
+        for id in to_heed {
+            self.heed(now, id, desk);
+        }
+    }
+
+    /// The client of this terminal for these endpoints; a program's calls share it, as they do in clientv3.
+    fn client(&mut self, terminal: u8, endpoints: Vec<String>) -> ClientId {
+        let known = self.clients.iter().find(|(_, owned)| owned.terminal == terminal && owned.endpoints == endpoints);
+        if let Some((id, _)) = known {
+            return *id;
+        }
+        self.next_client += 1;
+        let id = ClientId(self.next_client);
+        let addressed = endpoints.iter().map(|name| (name.clone(), self.addresses.resolve(name))).collect();
+        let client = Client::new(id, addressed);
+        self.clients.insert(id, Owned { client, terminal, endpoints, calls: BTreeMap::new() });
+        id
+    }
+
+    fn close_clients(&mut self, terminal: u8, desk: &mut Desk) {
+        self.clients.retain(|_, owned| {
+            if owned.terminal == terminal {
+                owned.client.close(&mut desk.out);
+            }
+            owned.terminal != terminal
+        });
+    }
+}
+
+impl Addresses {
+    fn resolve(&self, endpoint: &str) -> Address {
+        let authority = client::authority(endpoint);
+        if let Some(host) = self.authorities.get(authority) {
+            return Address::Host(*host);
+        }
+        let name = authority.rsplit_once(':').map_or(authority, |(name, _)| name);
+        let known = name == "localhost" || name.starts_with("127.") || self.machines.iter().any(|host| host == name);
+        if known { Address::Refused } else { Address::NoSuchHost }
+    }
+}
