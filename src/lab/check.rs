@@ -12,7 +12,8 @@ use crate::etcd::Fact;
 use crate::etcd::client::{ClientId, WatchKey};
 use crate::raft::{Entry, Index, RaftEvent, Term};
 use crate::sim::{EventId, HostId, SimTime};
-use imbl::{OrdMap, Vector};
+use imbl::{OrdMap, OrdSet, Vector};
+use std::fmt;
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,12 @@ impl Property {
     }
 }
 
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}: {}", self.property.name(), self.at, self.what)
+    }
+}
+
 /// One broken promise breaks others after it; the first ones tell the story.
 const VIOLATIONS_MAX: usize = 100;
 
@@ -66,7 +73,9 @@ pub struct Check {
     committed: (Index, Term),
     /// What was applied at each index as first applied anywhere, and the revision that it made.
     applied: Vector<(Entry, Option<i64>)>,
+    /// The newest revision that each watch was sent, and all that any was sent.
     watched: OrdMap<(ClientId, WatchKey), i64>,
+    seen: OrdSet<i64>,
     violations: Vector<Violation>,
 }
 
@@ -79,6 +88,7 @@ impl Check {
             committed: (Index(0), Term(0)),
             applied: Vector::new(),
             watched: OrdMap::new(),
+            seen: OrdSet::new(),
             violations: Vector::new(),
         }
     }
@@ -90,6 +100,11 @@ impl Check {
     /// The last entry known to be committed.
     pub fn committed(&self) -> (Index, Term) {
         self.committed
+    }
+
+    /// Revisions that watches were sent.
+    pub fn watched(&self) -> impl Iterator<Item = i64> {
+        self.seen.iter().copied()
     }
 
     /// Who was elected in each term.
@@ -183,6 +198,7 @@ impl Check {
         let last = self.watched.get(&(client, watch)).copied().unwrap_or(0);
         let newest = *revisions.last()?;
         self.watched.insert((client, watch), newest);
+        self.seen.extend(revisions.iter().copied());
         let in_order = revisions[0] > last && revisions.is_sorted();
         (!in_order).then(|| (Property::WatchOrder, format!("a watch at revision {last} was sent {revisions:?}")))
     }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub mod archive;
 pub mod check;
 pub mod chronicle;
+pub mod fuzz;
 pub mod input;
 pub mod scenario;
 pub mod timeline;

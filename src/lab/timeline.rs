@@ -67,14 +67,16 @@ impl Branch {
 
 impl Timeline {
     pub fn new(scenario: Scenario, seed: u64) -> Timeline {
-        Timeline::of(Lab::new(scenario, seed))
+        Timeline::replay(scenario, seed, Vec::new())
     }
 
-    fn of(lab: Lab) -> Timeline {
+    /// A world at time zero in which these inputs will be given again.
+    pub fn replay(scenario: Scenario, seed: u64, inputs: Vec<Logged>) -> Timeline {
+        let lab = Lab::new(scenario, seed);
         let branch = Branch {
             parent: None,
             id: 0,
-            inputs: Vec::new(),
+            inputs,
             checkpoints: vec![lab.clone()],
             spacing: (SPACING, SPACING_STEPS),
             tip: None,
@@ -199,6 +201,19 @@ impl Timeline {
             self.lab = earlier;
         }
         self.run_until(to, u64::MAX);
+    }
+
+    /// Moves the playhead on to this moment and this number of steps: between two things that happen at one moment, too.
+    pub fn seek_exactly(&mut self, to: SimTime, steps: u64) {
+        self.run_until(SimTime(to.0.saturating_sub(1)), u64::MAX);
+        while self.lab.sim().steps() < steps && self.lab.sim().next_at().is_some_and(|next| next <= to) {
+            self.step();
+        }
+        while self.replay_input(to) {}
+        if self.lab.sim().next_at().is_none_or(|next| next > to) {
+            self.lab.run_until(to, 0);
+        }
+        self.reach_tip();
     }
 
     /// Moves the playhead to the tip of a branch; `false` if there is none of that number.

@@ -2,7 +2,7 @@
 //! and dropped.
 
 use super::schedule::Slot;
-use super::{HostId, Micros, PacketId, Ppm, Prng, SimTime};
+use super::{EventId, HostId, Micros, PacketId, Ppm, Prng, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -60,8 +60,10 @@ pub struct Packet<M> {
     pub arrives: SimTime,
     pub bytes: u32,
     pub message: Arc<M>,
+    /// The event that sent it, and the input that this goes back to.
+    pub cause: EventId,
+    pub root: EventId,
     pub(super) slot: Slot,
-    pub(super) cause: super::EventId,
 }
 
 #[derive(Clone, Debug, Hash)]

@@ -17,6 +17,8 @@ impl EventId {
 pub struct TraceEvent<M, T, F> {
     pub id: EventId,
     pub cause: EventId,
+    /// The learner's input that it goes back to without a timer in between, or [`EventId::NONE`].
+    pub root: EventId,
     pub at: SimTime,
     pub host: HostId,
     pub what: What<M, T, F>,

@@ -82,7 +82,14 @@ pub enum Occurrence<M, T> {
 enum Due<T> {
     Arrival(PacketId),
     Wake { host: HostId, boot: u32, note: T, cause: EventId },
-    Synced { host: HostId, boot: u32, file: &'static str, upto: u64, note: T, cause: EventId },
+    Synced { host: HostId, boot: u32, file: &'static str, upto: u64, note: T, by: Origin },
+}
+
+/// Where something comes from: its cause, and the input behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Origin {
+    cause: EventId,
+    root: EventId,
 }
 
 /// A machine as far as physics goes.
@@ -103,6 +110,9 @@ pub struct Sim<M, T, F> {
     /// The event under which effects are being performed, and its record if nothing has followed from it yet: an
     /// occurrence that leads to nothing (most ticks) leaves no trace.
     current: EventId,
+    root: EventId,
+    /// Messages in flight and disk operations under way that go back to an input.
+    rooted: u32,
     unrecorded: Option<TraceEvent<M, T, F>>,
     schedule: Schedule<Due<T>>,
     network: Network<M>,
@@ -123,6 +133,8 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
             steps: 0,
             last_event: 0,
             current: EventId::NONE,
+            root: EventId::NONE,
+            rooted: 0,
             unrecorded: None,
             schedule: Schedule::default(),
             network: Network::new(link, Prng::stream(seed, "network")),
@@ -171,6 +183,11 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
         self.current
     }
 
+    /// How many messages in flight and disk operations under way go back to something that the learner did.
+    pub fn rooted(&self) -> u32 {
+        self.rooted
+    }
+
     /// Lets time pass without anything happening. Never past what is due, never back.
     pub fn advance_to(&mut self, at: SimTime) {
         assert!(self.next_at().is_none_or(|next| next >= at), "time may not pass over what is due");
@@ -186,29 +203,32 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
         self.steps += 1;
         match due {
             Due::Arrival(packet) => self.arrive(packet),
-            Due::Wake { host, boot, note, cause } => self.wake(host, boot, note, cause),
-            Due::Synced { host, boot, file, upto, note, cause } => {
+            // A chain of causes goes back over a timer, but what the learner did does not explain it any more.
+            Due::Wake { host, boot, note, cause } => self.wake(host, boot, note, Origin { cause, root: EventId::NONE }),
+            Due::Synced { host, boot, file, upto, note, by } => {
+                self.settle(by.root);
                 let machine = &mut self.machines[usize::from(host.0)];
                 if machine.boot != boot {
                     return None;
                 }
                 machine.disk.synced(file, upto);
-                self.wake(host, boot, note, cause)
+                self.wake(host, boot, note, by)
             }
         }
     }
 
-    fn wake(&mut self, host: HostId, boot: u32, note: T, cause: EventId) -> Option<Occurrence<M, T>> {
+    fn wake(&mut self, host: HostId, boot: u32, note: T, by: Origin) -> Option<Occurrence<M, T>> {
         let machine = &self.machines[usize::from(host.0)];
         if !machine.powered || machine.boot != boot {
             return None;
         }
-        self.begin(host, cause, What::Woken(note.clone()));
+        self.begin(host, by, What::Woken(note.clone()));
         Some(Occurrence::Woken { host, note })
     }
 
     fn arrive(&mut self, id: PacketId) -> Option<Occurrence<M, T>> {
         let packet = self.network.in_flight.remove(&id)?;
+        self.settle(packet.root);
         let why = if self.network.link(packet.from, packet.to).cut {
             Some(Loss::Cut)
         } else if !self.powered(packet.to) {
@@ -220,21 +240,40 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
             self.record_loss(&packet, why);
             return None;
         }
-        let Packet { from, to, message, cause, .. } = packet;
-        self.begin(to, cause, What::Delivered { packet: id, from, message: message.clone() });
+        let by = packet.origin();
+        let Packet { from, to, message, .. } = packet;
+        self.begin(to, by, What::Delivered { packet: id, from, message: message.clone() });
         Some(Occurrence::Delivered { to, from, message })
     }
 
     fn record_loss(&mut self, packet: &Packet<M>, why: Loss) {
-        self.begin(packet.from, packet.cause, What::Lost { packet: packet.id, to: packet.to, why });
+        self.begin(packet.from, packet.origin(), What::Lost { packet: packet.id, to: packet.to, why });
         self.record();
     }
 
     /// Starts a new event: what is performed from now on follows from it.
-    fn begin(&mut self, host: HostId, cause: EventId, what: What<M, T, F>) {
+    fn begin(&mut self, host: HostId, by: Origin, what: What<M, T, F>) {
         self.last_event += 1;
         self.current = EventId(self.last_event);
-        self.unrecorded = Some(TraceEvent { id: self.current, cause, at: self.now, host, what });
+        self.root = by.root;
+        self.unrecorded =
+            Some(TraceEvent { id: self.current, cause: by.cause, root: by.root, at: self.now, host, what });
+    }
+
+    /// What the effects of the current event come from, unless the host names an earlier one.
+    fn origin(&self, because: Option<EventId>) -> Origin {
+        match because.filter(|event| *event != self.current) {
+            None => Origin { cause: self.current, root: self.root },
+            Some(cause) => Origin { cause, root: self.trace.get(cause).map_or(EventId::NONE, |event| event.root) },
+        }
+    }
+
+    fn launched(&mut self, root: EventId) {
+        self.rooted += u32::from(root != EventId::NONE);
+    }
+
+    fn settle(&mut self, root: EventId) {
+        self.rooted -= u32::from(root != EventId::NONE);
     }
 
     fn record(&mut self) {
@@ -244,24 +283,25 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
     }
 
     /// Records something that follows from the current event, and returns its id.
-    fn follow(&mut self, host: HostId, cause: EventId, what: What<M, T, F>) -> EventId {
+    fn follow(&mut self, host: HostId, by: Origin, what: What<M, T, F>) -> EventId {
         self.record();
         self.last_event += 1;
         let id = EventId(self.last_event);
-        self.trace.push(TraceEvent { id, cause, at: self.now, host, what });
+        self.trace.push(TraceEvent { id, cause: by.cause, root: by.root, at: self.now, host, what });
         id
     }
 
     /// The learner acts: a new event without a cause inside the world.
     pub fn begin_input(&mut self, host: HostId, input: u32) -> EventId {
-        self.begin(host, EventId::NONE, What::Input(input));
+        let id = EventId(self.last_event + 1);
+        self.begin(host, Origin { cause: EventId::NONE, root: id }, What::Input(input));
         self.record();
         self.current
     }
 
     /// Records a fact about a host as an effect of the current event.
     pub fn fact(&mut self, host: HostId, fact: F) -> EventId {
-        self.follow(host, self.current, What::Fact(fact))
+        self.follow(host, self.origin(None), What::Fact(fact))
     }
 
     /// Carries out one effect of a host. Returns the id of the event that it became, if it is kept in the trace.
@@ -272,7 +312,7 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
     ) -> EventId {
         match effect {
             Effect::Send { to, message, bytes, delivery, because } => {
-                self.send(host, to, message.into(), bytes, delivery, because.unwrap_or(self.current))
+                self.send(host, to, message.into(), bytes, delivery, self.origin(because))
             }
             Effect::Wake { after, note } => {
                 let boot = self.machines[usize::from(host.0)].boot;
@@ -288,62 +328,47 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                 let machine = &mut self.machines[usize::from(host.0)];
                 let boot = machine.boot;
                 let (upto, done, bytes) = machine.disk.begin_sync(file, self.now);
-                let cause = self.follow(host, because.unwrap_or(self.current), What::Syncing { file, bytes, done });
-                self.schedule.insert(done, Due::Synced { host, boot, file, upto, note: note.into(), cause });
+                let origin = self.origin(because);
+                let cause = self.follow(host, origin, What::Syncing { file, bytes, done });
+                let by = Origin { cause, ..origin };
+                self.launched(by.root);
+                self.schedule.insert(done, Due::Synced { host, boot, file, upto, note: note.into(), by });
                 cause
             }
             Effect::Fact(fact) => self.fact(host, fact.into()),
         }
     }
 
-    fn send(
-        &mut self,
-        from: HostId,
-        to: HostId,
-        message: M,
-        bytes: u32,
-        delivery: Delivery,
-        cause: EventId,
-    ) -> EventId {
+    fn send(&mut self, from: HostId, to: HostId, message: M, bytes: u32, delivery: Delivery, by: Origin) -> EventId {
         let message = Arc::new(message);
-        let fate = self.network.fate(self.now, from, to, bytes, delivery);
-        let (first, second) = match fate {
-            Fate::Lost => (None, None),
-            Fate::Arrives(at) => (Some(at), None),
-            Fate::Twice(first, second) => (Some(first), Some(second)),
-        };
-        // A packet is named by the event that sent it.
-        self.record();
-        let packet = PacketId(self.last_event + 1);
-        let arrives = first.unwrap_or(self.now);
-        let sent = self.follow(from, cause, What::Sent { packet, to, arrives, message: message.clone() });
-        let Some(first) = first else {
-            self.follow(from, sent, What::Lost { packet, to, why: Loss::Link });
-            return sent;
-        };
-        self.launch(packet, from, to, first, bytes, message.clone(), sent);
-        if let Some(second) = second {
-            let packet = PacketId(self.last_event + 1);
-            let twin = self.follow(from, sent, What::Sent { packet, to, arrives: second, message: message.clone() });
-            self.launch(packet, from, to, second, bytes, message, twin);
+        match self.network.fate(self.now, from, to, bytes, delivery) {
+            Fate::Arrives(at) => self.launch(from, to, at, bytes, message, by),
+            Fate::Twice(first, second) => {
+                let sent = self.launch(from, to, first, bytes, message.clone(), by);
+                self.launch(from, to, second, bytes, message, Origin { cause: sent, ..by });
+                sent
+            }
+            Fate::Lost => {
+                self.record();
+                let packet = PacketId(self.last_event + 1);
+                let sent = self.follow(from, by, What::Sent { packet, to, arrives: self.now, message });
+                self.follow(from, Origin { cause: sent, ..by }, What::Lost { packet, to, why: Loss::Link });
+                sent
+            }
         }
-        sent
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of a packet, once")]
-    fn launch(
-        &mut self,
-        id: PacketId,
-        from: HostId,
-        to: HostId,
-        arrives: SimTime,
-        bytes: u32,
-        message: Arc<M>,
-        cause: EventId,
-    ) {
+    /// Puts a message onto the wire. A packet is named by the event that sent it.
+    fn launch(&mut self, from: HostId, to: HostId, arrives: SimTime, bytes: u32, message: Arc<M>, by: Origin) -> EventId {
+        self.record();
+        let id = PacketId(self.last_event + 1);
+        let cause = self.follow(from, by, What::Sent { packet: id, to, arrives, message: message.clone() });
         let slot = self.schedule.insert(arrives, Due::Arrival(id));
-        let packet = Packet { id, from, to, sent: self.now, arrives, bytes, message, slot, cause };
+        let root = by.root;
+        self.launched(root);
+        let packet = Packet { id, from, to, sent: self.now, arrives, bytes, message, slot, cause, root };
         self.network.in_flight.insert(id, packet);
+        cause
     }
 
     /// The physical part of a fault: power, wires, disks. The owner of the hosts starts and ends their programs.
@@ -382,11 +407,9 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
             Fault::Drop { packet } => {
                 if let Some(packet) = self.network.in_flight.remove(&packet) {
                     self.schedule.remove(packet.slot);
-                    self.follow(
-                        packet.from,
-                        self.current,
-                        What::Lost { packet: packet.id, to: packet.to, why: Loss::Dropped },
-                    );
+                    self.settle(packet.root);
+                    let lost = What::Lost { packet: packet.id, to: packet.to, why: Loss::Dropped };
+                    self.follow(packet.from, self.origin(None), lost);
                 }
             }
         }
@@ -397,6 +420,12 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
         if !one_way {
             change(self.network.link_mut(to, from));
         }
+    }
+}
+
+impl<M> Packet<M> {
+    fn origin(&self) -> Origin {
+        Origin { cause: self.cause, root: self.root }
     }
 }
 

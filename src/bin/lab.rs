@@ -1,0 +1,145 @@
+//! `lab`: the engine without the page.
+
+use control_plane_lab::lab::{Input, Lab, Scenario, archive::Archive, fuzz};
+use control_plane_lab::lab::workstation::PrintedKind;
+use control_plane_lab::sim::SimTime;
+use lexopt::prelude::*;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+lab: the engine of Control Plane Lab, without the page
+
+USAGE
+  lab run [--scenario TEXT] [--seed N] [--until SECONDS] [LINE ...]
+        types each LINE into terminal 1, one after the other, and prints what it prints
+  lab replay FILE            opens a saved world and prints its moment and state hash
+  lab fuzz [--seeds N] [--first N] [--members N] [--no-fsync]
+        lives through 60 virtual seconds of faults with each seed and checks Raft's promises
+  lab fuzz --seed N          lives through one seed and prints the last events
+  lab lessons check [DIR]    proves every lesson: its start fails its goal, its solution reaches it
+";
+
+fn main() -> ExitCode {
+    match command() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("lab: {error}\n\n{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn command() -> Result<ExitCode, lexopt::Error> {
+    let mut arguments = lexopt::Parser::from_env();
+    match arguments.next()? {
+        Some(Value(word)) if word == "run" => run(arguments),
+        Some(Value(word)) if word == "replay" => replay(arguments),
+        Some(Value(word)) if word == "fuzz" => search(arguments),
+        Some(Long("help") | Short('h')) | None => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(argument) => Err(argument.unexpected()),
+    }
+}
+
+fn run(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
+    let (mut scenario, mut seed, mut until, mut lines) = (Scenario::default(), 1, None, Vec::new());
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("scenario") => scenario = Scenario::parse(&arguments.value()?.string()?)?,
+            Long("seed") => seed = arguments.value()?.parse()?,
+            Long("until") => until = Some(SimTime(arguments.value()?.parse::<u64>()? * 1_000_000)),
+            Value(line) => lines.push(line.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let mut lab = Lab::new(scenario, seed);
+    lab.run_until(SimTime(2_000_000), u64::MAX);
+    let mut shown = 0;
+    for line in lines {
+        lab.input(&Input::parse(&format!("line 1 {line}"), &scenario)?);
+        let patience = lab.now().0 + 60_000_000;
+        while lab.workstation().terminals()[0].is_running() && lab.now().0 < patience {
+            lab.step();
+        }
+        shown = show(&lab, shown);
+    }
+    if let Some(until) = until {
+        lab.run_until(until, u64::MAX);
+        show(&lab, shown);
+    }
+    println!("-- {} after {} steps, state {}", lab.now(), lab.sim().steps(), lab.hash());
+    for violation in lab.check().violations() {
+        println!("-- broken: {violation}");
+    }
+    Ok(if lab.check().violations().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(lab: &Lab, from: usize) -> usize {
+    let scrollback = lab.workstation().terminals()[0].scrollback();
+    for printed in scrollback.iter().skip(from) {
+        match printed.kind {
+            PrintedKind::Command => println!("[{}] $ {}", printed.at, printed.text),
+            PrintedKind::Typed => println!("{}", printed.text),
+            PrintedKind::Stdout => print!("{}", printed.text),
+            PrintedKind::Stderr => eprint!("{}", printed.text),
+            PrintedKind::Done(0) => {}
+            PrintedKind::Done(status) => println!("[exit {status}]"),
+        }
+    }
+    scrollback.len()
+}
+
+fn replay(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
+    let file = arguments.value()?;
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.to_string_lossy()))?;
+    let timeline = Archive::parse(&text)?.open();
+    let lab = timeline.lab();
+    println!("{} after {} steps and {} inputs, state {}", lab.now(), lab.sim().steps(), lab.inputs(), lab.hash());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn search(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
+    let (mut scenario, mut seeds, mut first, mut one) = (Scenario::default(), 100_u64, 1_u64, None);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("seeds") => seeds = arguments.value()?.parse()?,
+            Long("first") => first = arguments.value()?.parse()?,
+            Long("seed") => one = Some(arguments.value()?.parse()?),
+            Long("members") => {
+                scenario.members = Scenario::parse(&format!("members={}", arguments.value()?.string()?))?.members;
+            }
+            Long("no-fsync") => scenario.rules.fsync_before_ack = false,
+            other => return Err(other.unexpected()),
+        }
+    }
+    let range = one.map_or(first..first + seeds, |seed| seed..seed + 1);
+    let (mut failed, mut acknowledged, mut steps) = (0_u64, 0, 0);
+    for seed in range.clone() {
+        let outcome = fuzz::run(seed, scenario);
+        acknowledged += outcome.acknowledged;
+        steps += outcome.steps;
+        if !outcome.problems.is_empty() {
+            failed += 1;
+            for problem in &outcome.problems {
+                println!("seed {seed}: {problem}");
+            }
+            let fsync = if scenario.rules.fsync_before_ack { "" } else { " --no-fsync" };
+            println!("seed {seed}: replay with: lab fuzz --members {} --seed {seed}{fsync}", scenario.members);
+        }
+        if one.is_some() {
+            let events: Vec<_> = outcome.lab.sim().trace().iter().rev().take(30).collect();
+            for event in events.iter().rev() {
+                println!("{} {:?} <- {:?} host {} {:?}", event.at, event.id, event.cause, event.host.0, event.what);
+            }
+            println!("state {}", outcome.lab.hash());
+        } else if (seed - range.start + 1) % 100 == 0 {
+            eprintln!("{} seeds, {failed} failed", seed - range.start + 1);
+        }
+    }
+    let passed = range.end - range.start - failed;
+    println!("{acknowledged} acknowledged writes, {steps} steps");
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
