@@ -3,3 +3,5 @@ pub mod etcd;
 pub mod raft;
 pub mod shell;
 pub mod sim;
+#[cfg(feature = "ui")]
+pub mod ui;
