@@ -4,3 +4,5 @@ pub mod raft;
 pub mod etcd;
 pub mod shell;
 pub mod lab;
+#[cfg(feature = "ui")]
+pub mod ui;
