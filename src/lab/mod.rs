@@ -159,6 +159,19 @@ impl Lab {
         self.versions[topic as usize]
     }
 
+    /// Whether something is on its way that is worth watching slowly: what the learner began, or an election that is not
+    /// the world's first.
+    pub fn deserves_slow_motion(&self) -> bool {
+        let votes = |wire: &Wire| {
+            use crate::raft::MessageType::{MsgPreVote, MsgPreVoteResp, MsgVote, MsgVoteResp};
+            matches!(wire, Wire::Peer(message)
+                if matches!(message.kind, MsgPreVote | MsgPreVoteResp | MsgVote | MsgVoteResp))
+        };
+        let mut in_flight = self.sim.network().in_flight();
+        self.sim.rooted() > 0
+            || (!self.check.leaders().is_empty() && in_flight.any(|packet| votes(&packet.message)))
+    }
+
     /// A digest of everything that the future depends on.
     pub fn hash(&self) -> String {
         StateHasher::of(self)
