@@ -358,10 +358,6 @@ impl WriteTxn<'_> {
         self.store.get(key)
     }
 
-    pub fn lessor(&mut self) -> &mut Lessor {
-        &mut self.store.lessor
-    }
-
     /// Writes a value and attaches the key to `lease`, or to none if 0. Returns the value it replaced.
     pub fn put(&mut self, key: &Bytes, value: Bytes, lease: i64) -> Option<Stored> {
         let revision = self.next_revision();
