@@ -1,6 +1,6 @@
 //! What a committed request does to the store: the same on every member.
 //!
-//! Pure: nothing here knows Raft, time, alarms, quota or permissions. The `check_*` functions refuse what can be refused
+//! Pure: nothing here knows Raft, time or permissions, and what runs does not ask [`quota`], which a member does first. The `check_*` functions refuse what can be refused
 //! without looking at the store, and a member runs them before it proposes; the `apply_*` functions run the request once
 //! it is committed. Headers carry the revision alone. A request that fails leaves the store as it was.
 //!
@@ -18,6 +18,7 @@ use super::error::EtcdError;
 use super::mvcc::{KeySpan, KvStore, RangeOptions, RangeResult, Stored, WatchableStore, WriteTxn};
 
 mod go_sort;
+pub mod quota;
 
 /// Operations allowed in a transaction (`etcd --max-txn-ops`).
 pub const MAX_TXN_OPS: usize = 128;
@@ -115,6 +116,12 @@ fn check_overlap(ops: &[RequestOp]) -> Result<(BTreeSet<&[u8]>, Vec<KeySpan<'_>>
         }
     }
     Ok((puts, deletes))
+}
+
+/// True for a transaction that any member may answer by itself: it holds reads and nothing else.
+pub fn is_read_only(request: &TxnRequest) -> bool {
+    let reads = |op: &RequestOp| matches!(op.request, Some(RequestOpKind::Range(_)));
+    request.success.iter().chain(&request.failure).all(reads)
 }
 
 pub fn apply_range(store: &KvStore, request: &RangeRequest) -> Result<RangeResponse, EtcdError> {

@@ -1,8 +1,8 @@
 //! Replays traces recorded from a real etcd 3.5.1 against the store, line by line.
 //!
 //! A few traces are in `tests/testdata/etcd`; all of them are in the conformance folder, `../shared/conformance` or where
-//! `LAB_CONFORMANCE` says. Nothing but equality passes. Traces that need what is not built here (users, alarms, quota)
-//! are counted apart. To see the counts: `cargo test conformance -- --nocapture`.
+//! `LAB_CONFORMANCE` says. Nothing but equality passes. Traces that need what is not built here (users
+//! and tokens) are counted apart. To see the counts: `cargo test conformance -- --nocapture`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use control_plane_lab::etcd::api::*;
 use control_plane_lab::etcd::apply;
+use control_plane_lab::etcd::apply::quota::{self, Alarm, Alarms, Gated, Quota};
 use control_plane_lab::etcd::error::{EtcdError, Status};
 use control_plane_lab::etcd::lease::Lessor;
 use control_plane_lab::etcd::mvcc::store::COMPACTION_BATCH;
@@ -19,13 +20,19 @@ use control_plane_lab::sim::clock::{Micros, SimTime};
 use prost::Message;
 use serde_json::{Map, Value, json};
 
+/// The id of the member that the traces call `$self` and sort before all others.
+const SELF: u64 = 1;
+
 /// Bytes that a request grows by on its way into the log: its header and the operation's tag and length.
 const LOG_OVERHEAD: usize = 18;
 
 #[test]
 fn committed_traces() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata/etcd");
-    assert!(replay_profiles(&root, &["kv", "txn", "watch", "compact", "lease", "special"]) > 0, "no trace is there");
+    assert!(
+        replay_profiles(&root, &["kv", "txn", "watch", "compact", "lease", "quota", "special"]) > 0,
+        "no trace is there"
+    );
 }
 
 #[test]
@@ -39,7 +46,7 @@ fn every_recorded_trace() {
         println!("the recorded traces are absent: only the committed ones were replayed");
         return;
     }
-    replay_profiles(&root, &["kv", "txn", "watch", "compact", "lease", "special"]);
+    replay_profiles(&root, &["kv", "txn", "watch", "compact", "lease", "quota", "special"]);
 }
 
 fn replay_profiles(root: &Path, profiles: &[&str]) -> usize {
@@ -134,6 +141,8 @@ fn unsupported(op: &Value) -> Option<String> {
         "txn",
         "compact",
         "hashkv",
+        "status",
+        "alarm",
         "defrag",
         "restart",
         "settle",
@@ -160,6 +169,8 @@ fn unsupported(op: &Value) -> Option<String> {
 /// As much of a member as the traces need: a store, the leader's clock, and what its streams have sent.
 struct Server {
     store: WatchableStore,
+    quota: Quota,
+    alarms: Alarms,
     max_request_bytes: usize,
     now: SimTime,
     /// Not yet told to a `watch_sync`, by `stream/watch`.
@@ -171,12 +182,17 @@ type Answer = Result<Value, Status>;
 impl Server {
     fn start(flags: &Value) -> Server {
         let flags: Vec<&str> = flags.as_array().expect("flags").iter().filter_map(Value::as_str).collect();
-        let limit = flags.iter().position(|flag| *flag == "--max-request-bytes");
-        let max_request_bytes = limit.map_or(1_572_864, |at| flags[at + 1].parse().expect("a number"));
+        let number = |flag: &str, default: i64| {
+            let at = flags.iter().position(|known| *known == flag);
+            at.map_or(default, |at| flags[at + 1].parse().expect("a number"))
+        };
+        let max_request_bytes = number("--max-request-bytes", 1_572_864) as usize;
+        let quota = Quota { bytes: number("--quota-backend-bytes", quota::DEFAULT_QUOTA) };
         let mut lessor = Lessor::default();
         lessor.promote(SimTime::ZERO, Micros(0));
         let store = WatchableStore::new(KvStore::new(lessor), max_request_bytes);
-        Server { store, max_request_bytes, now: SimTime::ZERO, received: BTreeMap::new() }
+        let (alarms, received) = (Alarms::default(), BTreeMap::new());
+        Server { store, quota, alarms, max_request_bytes, now: SimTime::ZERO, received }
     }
 
     fn run(&mut self, op: &Value) -> Answer {
@@ -197,23 +213,32 @@ impl Server {
             }
             "put" => {
                 let request = put_request(op);
+                self.check_quota(quota::put_cost(&request))?;
                 apply::check_put(&request)?;
                 self.check_size(request.encoded_len())?;
+                self.alarms.check(Gated::Grows)?;
                 Ok(put_value(&apply::apply_put(&mut self.store, &request)?))
             }
             "delete_range" => {
                 let request = delete_request(op);
                 apply::check_delete_range(&request)?;
+                self.alarms.check(Gated::Changes)?;
                 Ok(delete_value(&apply::apply_delete_range(&mut self.store, &request)?))
             }
             "txn" => {
                 let request = txn_request(op);
+                let cost = quota::txn_cost(&request);
+                self.check_quota(cost)?;
                 apply::check_txn(&request, apply::MAX_TXN_OPS)?;
                 self.check_size(request.encoded_len())?;
+                if !apply::is_read_only(&request) {
+                    self.alarms.check(if cost > 0 { Gated::Grows } else { Gated::Changes })?;
+                }
                 Ok(txn_value(&apply::apply_txn(&mut self.store, &request)?))
             }
             "compact" => {
                 let request = CompactionRequest { revision: int(op, "revision"), physical: flag(op, "physical") };
+                self.alarms.check(Gated::Changes)?;
                 let response = apply::apply_compact(&mut self.store, &request)?;
                 Ok(fields([("header", header_value(&response.header))]))
             }
@@ -235,15 +260,26 @@ impl Server {
                 while !self.store.kv_mut().compact_step(COMPACTION_BATCH) {}
                 Ok(json!({}))
             }
+            "status" => {
+                let member = |id: u64| if id == SELF { "$self".to_owned() } else { id.to_string() };
+                let alarms = self.alarms.iter().map(|(alarm, id)| (alarm_name(alarm), member(id)));
+                let mut errors: Vec<String> = alarms.map(|(name, id)| format!("memberID:{id} alarm:{name} ")).collect();
+                errors.sort();
+                Ok(fields([("header", self.header()), ("version", "3.5.1".into()), ("errors", errors.into())]))
+            }
+            "alarm" => Ok(self.alarm(op)),
             "restart" => {
                 self.restart();
                 Ok(json!({}))
             }
             "lease_grant" => {
+                self.check_quota(quota::LEASE_COST)?;
+                self.alarms.check(Gated::Grows)?;
                 let ttl = self.store.kv_mut().lessor.grant(id, int(op, "TTL"), self.now)?;
                 Ok(fields([("header", self.header()), ("ID", id.into()), ("TTL", ttl.into())]))
             }
             "lease_revoke" => {
+                self.alarms.check(Gated::Changes)?;
                 self.store.revoke(id)?;
                 Ok(fields([("header", self.header())]))
             }
@@ -314,6 +350,41 @@ impl Server {
         }
     }
 
+    /// What does not fit raises the alarm.
+    fn check_quota(&mut self, cost: i64) -> Result<(), EtcdError> {
+        if self.quota.allows(self.store.kv().db_size(), cost) {
+            return Ok(());
+        }
+        self.alarms.raise(Alarm::NoSpace, SELF);
+        Err(EtcdError::NoSpace)
+    }
+
+    fn alarm(&mut self, op: &Value) -> Value {
+        let kind = [Alarm::NoSpace, Alarm::Corrupt].into_iter().find(|kind| op["alarm"] == alarm_name(*kind));
+        let member = if op["memberID"] == "$self" { SELF } else { op["memberID"].as_u64().unwrap_or(0) };
+        let mut alarms: Vec<(Alarm, u64)> = match (op["action"].as_str(), kind) {
+            (Some("ACTIVATE"), Some(kind)) => {
+                self.alarms.raise(kind, member);
+                vec![(kind, member)]
+            }
+            (Some("DEACTIVATE"), Some(kind)) => {
+                Vec::from_iter(self.alarms.disarm(kind, member).then_some((kind, member)))
+            }
+            (Some("GET"), kind) => {
+                self.alarms.iter().filter(|(known, _)| kind.is_none_or(|kind| kind == *known)).collect()
+            }
+            _ => Vec::new(),
+        };
+        // The traces sort by member, then by the alarm's name.
+        alarms.sort_by_key(|(alarm, id)| (*id, alarm_name(*alarm)));
+        let value = |(alarm, id): (Alarm, u64)| {
+            let id = if id == SELF { Value::from("$self") } else { id.into() };
+            fields([("memberID", id), ("alarm", alarm_name(alarm).into())])
+        };
+        let alarms: Vec<Value> = alarms.into_iter().map(value).collect();
+        fields([("header", self.header()), ("alarms", alarms.into())])
+    }
+
     fn check_size(&self, bytes: usize) -> Result<(), EtcdError> {
         if bytes + LOG_OVERHEAD > self.max_request_bytes { Err(EtcdError::RequestTooLarge) } else { Ok(()) }
     }
@@ -329,6 +400,7 @@ impl Server {
         let entries = kv.entries(Revision::default()).map(|(revision, stored)| (revision, stored.clone()));
         let kv = KvStore::restore(entries, kv.finished_compaction(), kv.compact_revision(), lessor);
         self.store = WatchableStore::new(kv, self.max_request_bytes);
+        self.alarms.restart();
         self.received.clear();
     }
 
@@ -364,6 +436,13 @@ impl Server {
 
     fn header(&self) -> Value {
         fields([("revision", self.store.kv().revision().into())])
+    }
+}
+
+fn alarm_name(alarm: Alarm) -> &'static str {
+    match alarm {
+        Alarm::NoSpace => "NOSPACE",
+        Alarm::Corrupt => "CORRUPT",
     }
 }
 
