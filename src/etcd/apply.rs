@@ -1,6 +1,6 @@
 //! What a committed request does to the store: the same on every member.
 //!
-//! Pure: nothing here knows Raft, time, alarms, quota or permissions. The `check_*` functions refuse what can be refused
+//! Pure: nothing here knows Raft, time or permissions, and what runs does not ask [`quota`], which a member does first. The `check_*` functions refuse what can be refused
 //! without looking at the store, and a member runs them before it proposes; the `apply_*` functions run the request once
 //! it is committed. Headers carry the revision alone. A request that fails leaves the store as it was.
 //!
@@ -18,6 +18,7 @@ use super::error::EtcdError;
 use super::mvcc::{KeySpan, KvStore, RangeOptions, RangeResult, Stored, WatchableStore, WriteTxn};
 
 mod go_sort;
+pub mod quota;
 
 /// Operations allowed in a transaction (`etcd --max-txn-ops`).
 pub const MAX_TXN_OPS: usize = 128;
@@ -117,12 +118,19 @@ fn check_overlap(ops: &[RequestOp]) -> Result<(BTreeSet<&[u8]>, Vec<KeySpan<'_>>
     Ok((puts, deletes))
 }
 
+/// True for a transaction that any member may answer by itself: it holds reads and nothing else.
+pub fn is_read_only(request: &TxnRequest) -> bool {
+    let reads = |op: &RequestOp| matches!(op.request, Some(RequestOpKind::Range(_)));
+    request.success.iter().chain(&request.failure).all(reads)
+}
+
 pub fn apply_range(store: &KvStore, request: &RangeRequest) -> Result<RangeResponse, EtcdError> {
     range(request, |span, options| store.range(span, options))
 }
 
 pub fn apply_put(store: &mut WatchableStore, request: &PutRequest) -> Result<PutResponse, EtcdError> {
-    check_put_applies(store.kv(), request)?;
+    check_lease(store.kv(), request)?;
+    check_kept(store.kv(), request)?;
     Ok(store.write(|txn| put(txn, request)))
 }
 
@@ -221,7 +229,7 @@ fn sort(kvs: &mut [&KeyValue], request: &RangeRequest) {
     }
 }
 
-/// The request must have passed [`check_put_applies`].
+/// The request must have passed [`check_kept`].
 fn put(txn: &mut WriteTxn<'_>, request: &PutRequest) -> PutResponse {
     let (mut value, mut lease) = (request.value.clone(), request.lease);
     if request.ignore_value || request.ignore_lease {
@@ -246,15 +254,15 @@ fn delete_range(txn: &mut WriteTxn<'_>, request: &DeleteRangeRequest) -> DeleteR
     DeleteRangeResponse { header: header(txn.revision()), deleted, prev_kvs }
 }
 
-/// Refuses a put that cannot be carried out on the store as it is.
-fn check_put_applies(store: &KvStore, request: &PutRequest) -> Result<(), EtcdError> {
-    if (request.ignore_value || request.ignore_lease) && store.get(&request.key).is_none() {
-        return Err(EtcdError::KeyNotFound);
-    }
-    if request.lease != 0 && !store.lessor.exists(request.lease) {
-        return Err(EtcdError::LeaseNotFound);
-    }
-    Ok(())
+/// A put that keeps what the key has needs the key.
+fn check_kept(store: &KvStore, request: &PutRequest) -> Result<(), EtcdError> {
+    let keeps = request.ignore_value || request.ignore_lease;
+    if keeps && store.get(&request.key).is_none() { Err(EtcdError::KeyNotFound) } else { Ok(()) }
+}
+
+fn check_lease(store: &KvStore, request: &PutRequest) -> Result<(), EtcdError> {
+    let missing = request.lease != 0 && !store.lessor.exists(request.lease);
+    if missing { Err(EtcdError::LeaseNotFound) } else { Ok(()) }
 }
 
 /// Evaluates the compares of a transaction and of the transactions nested in its chosen branch, depth first, all on the
@@ -327,7 +335,9 @@ impl<'a> Check<'a> {
             match &op.request {
                 Some(RequestOpKind::Put(put)) => {
                     self.writes = true;
-                    check_put_applies(self.store, put)?;
+                    // Upstream's order here is not that of a put by itself.
+                    check_kept(self.store, put)?;
+                    check_lease(self.store, put)?;
                     // Upstream overlooks this, and the member dies of it.
                     let keeps = put.ignore_value || put.ignore_lease;
                     if keeps && self.deleted.iter().any(|span| span.contains(&put.key)) {

@@ -75,6 +75,8 @@ errors! {
     LeaseNotFound = NotFound "etcdserver: requested lease not found";
     LeaseExist = FailedPrecondition "etcdserver: lease already exists";
     LeaseTtlTooLarge = OutOfRange "etcdserver: too large lease TTL";
+    NoSpace = ResourceExhausted "etcdserver: mvcc: database space exceeded";
+    Corrupt = DataLoss "etcdserver: corrupt cluster";
     RequestTooLarge = InvalidArgument "etcdserver: request is too large";
     TooManyRequests = ResourceExhausted "etcdserver: too many requests";
     NoLeader = Unavailable "etcdserver: no leader";

@@ -49,6 +49,11 @@ impl Lease {
         }
     }
 
+    /// Seconds it had left at its last checkpoint; 0 if it has its full time.
+    pub fn checkpointed(&self) -> i64 {
+        self.remaining
+    }
+
     fn span(&self) -> Micros {
         let seconds = if self.remaining > 0 { self.remaining } else { self.ttl };
         Micros::from_secs(seconds as u64)
@@ -131,11 +136,11 @@ impl Lessor {
         Ok(lease.keys)
     }
 
-    /// Starts a lease's time anew. Returns its time to live.
+    /// Starts a lease's time anew. Returns its time to live. If the lease was checkpointed, the leader must have a
+    /// checkpoint of 0 agreed upon as well, or its successor would go by the old one.
     pub fn renew(&mut self, id: i64, now: SimTime) -> Result<i64, EtcdError> {
         let lease = self.leases.get_mut(&id).ok_or(EtcdError::LeaseNotFound)?;
-        lease.remaining = 0;
-        let expiry = now + lease.span();
+        let expiry = now + Micros::from_secs(lease.ttl as u64);
         if let Some(old) = lease.expiry.replace(expiry) {
             self.expiries.remove(&(old, id));
         }
@@ -155,6 +160,7 @@ impl Lessor {
     }
 
     /// Begins to count: every lease has its time before it, and `extend` more for the change of leader.
+    // Simplified: upstream also spreads the ends of more than a thousand leases that would end in one second.
     pub fn promote(&mut self, now: SimTime, extend: Micros) {
         self.primary = true;
         self.expiries = OrdSet::new();

@@ -10,6 +10,8 @@ pub mod crc32c;
 pub mod key_index;
 pub mod revision;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod tree_index;
 pub mod watchable_store;
 mod watcher_index;

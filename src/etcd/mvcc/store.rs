@@ -252,6 +252,8 @@ impl KvStore {
     }
 
     /// Carries the scheduled compaction on by at most `batch` removals. True when there is nothing left to do.
+    ///
+    /// As in 3.5.1, a deletion at the compact revision itself goes too: a watcher that starts there does not hear of it.
     pub fn compact_step(&mut self, batch: usize) -> bool {
         for _ in 0..batch {
             match self.superseded.front() {
@@ -356,10 +358,6 @@ impl WriteTxn<'_> {
     /// The value a key has now.
     pub fn get(&self, key: &[u8]) -> Option<&KeyValue> {
         self.store.get(key)
-    }
-
-    pub fn lessor(&mut self) -> &mut Lessor {
-        &mut self.store.lessor
     }
 
     /// Writes a value and attaches the key to `lease`, or to none if 0. Returns the value it replaced.

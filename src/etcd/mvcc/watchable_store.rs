@@ -207,8 +207,9 @@ impl WatchableStore {
         }
     }
 
-    /// Begins a stream. Its ids start at 0.
+    /// Begins a stream, in place of any of that name. Its watch ids start at 0.
     pub fn open_stream(&mut self, stream: StreamId) {
+        self.close_stream(stream);
         self.streams.insert(stream, Stream::default());
     }
 
