@@ -270,7 +270,7 @@ impl Shell {
     }
 
     /// Takes text that was piped or typed, newlines included.
-    pub(super) fn feed(&mut self, now: SimTime, chunk: &str, asks: &mut Vec<Ask>) {
+    pub fn feed(&mut self, now: SimTime, chunk: &str, asks: &mut Vec<Ask>) {
         match self.reader() {
             Some(child) => self.deliver(now, child, Tell::Stdin(chunk.to_owned()), asks),
             // Nobody reads: a terminal's line is lost, a pipe's text waits.

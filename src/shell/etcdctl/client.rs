@@ -124,7 +124,7 @@ impl Client {
             let time = match self.logger {
                 // The health check logs with zap's defaults, the client with its own.
                 "client" => epoch_time(now),
-                _ => format!("\"{}\"", iso_time(now).replace('Z', "Z")),
+                _ => format!("\"{}\"", iso_time(now)),
             };
             asks.push(Ask::Stderr(format!(
                 "{{\"level\":\"warn\",\"ts\":{time},\"logger\":\"{}\",\"caller\":\"v3/retry_interceptor.go:62\",\

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::printers::go::quote;
-use super::super::process::{Ask, Token};
+use super::super::process::Ask;
 use super::super::text::{from_bytes, to_bytes};
 use super::client::{After, Client};
 use super::flags::{self, Flag, Parsed, parse_int};
@@ -75,11 +75,9 @@ impl Txn {
                 ("", Block::Compares) => self.block = Block::Success,
                 ("", Block::Success) => self.block = Block::Failure,
                 ("", Block::Failure) => {
-                    let (endpoints, request) = (self.client.endpoints.clone(), Request::Txn(self.request.clone()));
-                    let mut calling = Vec::new();
-                    let state = State::Calling(self.client.call(request.clone(), After::Display, &mut calling));
-                    asks.push(Ask::Call { token: Token(0), endpoints, request, timeout: NO_DEADLINE });
-                    return Ok(state);
+                    self.client.timeout = NO_DEADLINE;
+                    let request = Request::Txn(self.request);
+                    return Ok(State::Calling(self.client.call(request, After::Display, asks)));
                 }
                 (line, Block::Compares) => self.request.compare.push(compare(line)?),
                 (line, Block::Success) => self.request.success.push(operation(line)?),

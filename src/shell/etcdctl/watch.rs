@@ -242,12 +242,11 @@ impl Watch {
         asks: &mut Vec<Ask>,
     ) -> Result<(), Failure> {
         let mut context = self.context.clone();
-        let kind =
-            if event.r#type == EventType::Delete as i32 { "PUT".replace("PUT", "DELETE") } else { "PUT".to_owned() };
+        let kind = if event.r#type == EventType::Delete as i32 { "DELETE" } else { "PUT" };
         let kv = event.kv.clone().unwrap_or_default();
         for (name, value) in [
             ("ETCD_WATCH_REVISION", revision.to_string()),
-            ("ETCD_WATCH_EVENT_TYPE", quote(&kind)),
+            ("ETCD_WATCH_EVENT_TYPE", quote(kind)),
             ("ETCD_WATCH_KEY", quote_bytes(&kv.key)),
             ("ETCD_WATCH_VALUE", quote_bytes(&kv.value)),
         ] {

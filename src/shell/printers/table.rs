@@ -81,7 +81,7 @@ pub fn endpoint_health(list: &[EndpointHealth]) -> String {
     draw(&["endpoint", "health", "took", "error"], &list.iter().map(row).collect::<Vec<_>>())
 }
 
-/// As Go's package `humanize` shows a size: two digits below ten units, whole units above, thousands.
+/// As Go's package `humanize` shows a size: two digits below ten units, whole units above; a unit is a thousand of the last.
 pub fn human_bytes(size: i64) -> String {
     let size = size.max(0) as u64;
     if size < 10 {
@@ -96,14 +96,13 @@ pub fn human_bytes(size: i64) -> String {
     }
     // Rounded to tenths, half up.
     let tenths = (u128::from(size) * 10 + u128::from(scale) / 2) / u128::from(scale);
-    match tenths < 100 {
-        true => format!("{}.{} {}", tenths / 10, tenths % 10, units[unit]),
-        false => format!(
-            "{} {}",
-            (u128::from(size) + u128::from(scale) / 2 * u128::from(scale > 1)) / u128::from(scale),
-            units[unit]
-        ),
+    if tenths < 100 {
+        return format!("{}.{} {}", tenths / 10, tenths % 10, units[unit]);
     }
+    // Go rounds halves to even.
+    let (whole, rest) = (tenths / 10, tenths % 10);
+    let up = rest > 5 || (rest == 5 && whole % 2 == 1);
+    format!("{} {}", whole + u128::from(up), units[unit])
 }
 
 /// Draws a table.
@@ -181,7 +180,7 @@ mod tests {
     #[test]
     fn sizes_read_as_humanize_writes_them() {
         let shown: Vec<String> = [0, 9, 20_480, 16_384, 999, 1_500_000, 9_990_000].map(human_bytes).to_vec();
-        assert_eq!(shown, ["0 B", "9 B", "20 kB", "16 kB", "999 B", "1.5 MB", "10.0 MB"]);
+        assert_eq!(shown, ["0 B", "9 B", "20 kB", "16 kB", "999 B", "1.5 MB", "10 MB"]);
     }
 
     #[test]
