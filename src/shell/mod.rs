@@ -1,2 +1,45 @@
-//! Programs on the simulated workstation.
+//! Programs on the learner's simulated workstation, and the shell that runs them.
+//!
+//! A terminal is one [`Shell`] value: it is given a line, then told what happens, until it reports that nothing runs.
+//! Programs are state machines ([`process`]): no socket, no clock, no thread, so a world with running programs in it can
+//! be copied, rewound and replayed.
+//!
+//! ```text
+//! line ─> grammar ─> interpreter ─> Process ─ Ask ─> workstation
+//!                        ^              ^──── Tell ────┘
+//! ```
+//!
+//! Not here: how a call reaches a member (the workstation), and what a terminal looks like (the page).
+
+pub mod environment;
+pub mod etcdctl;
+pub mod filters;
+pub mod grammar;
+pub mod interpreter;
+pub mod lab_cmd;
+pub mod printers;
 pub mod process;
+mod programs;
+pub mod text;
+
+pub use grammar::{List, SyntaxError, parse};
+pub use interpreter::Shell;
+
+/// What the workstation's programs know of the world before they ask: fixed when the terminal is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Machine {
+    /// The workstation's own name.
+    pub name: String,
+    /// Every host of the world by its [`crate::sim::HostId`].
+    pub hosts: Vec<String>,
+    /// Client addresses of the members as `host:port`, for completion.
+    pub endpoints: Vec<String>,
+    /// Exported variables of a new shell.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Machine {
+    pub fn host(&self, name: &str) -> Option<crate::sim::HostId> {
+        self.hosts.iter().position(|host| host == name).map(|at| crate::sim::HostId(at as u16))
+    }
+}

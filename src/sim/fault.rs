@@ -70,3 +70,199 @@ pub enum Fault {
         packet: PacketId,
     },
 }
+
+/// Factors of a slow disk beyond this say nothing new.
+const SLOWDOWN_MAX: u32 = 100_000;
+
+/// Longest delay that makes sense for one message: a minute.
+const LATENCY_MAX: Micros = Micros::from_secs(60);
+
+impl Fault {
+    /// Reads the text form: `power-off etcd-1`, `cut etcd-1 etcd-2 --one-way`, `loss a b 20%`.
+    ///
+    /// `resolve` finds a host by its name. The error is one lowercase line without a final dot.
+    pub fn parse(words: &[&str], resolve: &dyn Fn(&str) -> Option<HostId>) -> Result<Fault, String> {
+        let Some((&verb, rest)) = words.split_first() else {
+            return Err("what to do is missing".to_owned());
+        };
+        let host = |name: &str| resolve(name).ok_or_else(|| format!("there is no host \"{name}\""));
+        let usage = |form: &str| Err(format!("usage: {verb} {form}"));
+        match (verb, rest) {
+            ("power-off", [name]) => Ok(Fault::PowerOff { host: host(name)? }),
+            ("power-on", [name]) => Ok(Fault::PowerOn { host: host(name)? }),
+            ("restart", [name]) => Ok(Fault::Restart { host: host(name)? }),
+            ("power-off" | "power-on" | "restart", _) => usage("HOST"),
+            ("cut", [one_way @ "--one-way", a, b] | [a, one_way @ "--one-way", b] | [a, b, one_way @ "--one-way"]) => {
+                let (from, to) = link(host(a)?, host(b)?)?;
+                Ok(Fault::Cut { from, to, one_way: !one_way.is_empty() })
+            }
+            ("cut", [a, b]) => {
+                let (from, to) = link(host(a)?, host(b)?)?;
+                Ok(Fault::Cut { from, to, one_way: false })
+            }
+            ("cut", _) => usage("A B [--one-way]"),
+            ("heal", ["--all"]) => Ok(Fault::HealAll),
+            ("heal", [a, b]) => {
+                let (from, to) = link(host(a)?, host(b)?)?;
+                Ok(Fault::Heal { from, to })
+            }
+            ("heal", _) => usage("A B, or heal --all"),
+            ("latency", [a, b, latency, jitter @ ..]) => {
+                let (from, to) = link(host(a)?, host(b)?)?;
+                let jitter = match jitter {
+                    [] => Micros(0),
+                    ["--jitter", jitter] => span(jitter)?,
+                    [jitter] if jitter.starts_with("--jitter=") => span(&jitter["--jitter=".len()..])?,
+                    _ => return usage("A B 50ms [--jitter 5ms]"),
+                };
+                Ok(Fault::Latency { from, to, latency: span(latency)?, jitter })
+            }
+            ("latency", _) => usage("A B 50ms [--jitter 5ms]"),
+            ("loss" | "duplicate" | "reorder", [a, b, chance]) => {
+                let (from, to) = link(host(a)?, host(b)?)?;
+                let chance = percent(chance)?;
+                Ok(match verb {
+                    "loss" => Fault::Loss { from, to, chance },
+                    "duplicate" => Fault::Duplicate { from, to, chance },
+                    _ => Fault::Reorder { from, to, chance },
+                })
+            }
+            ("loss" | "duplicate" | "reorder", _) => usage("A B 20%"),
+            ("slow-disk", [name, factor]) => {
+                let number = factor.strip_suffix('x').unwrap_or(factor).parse::<u32>().ok();
+                let number = number.filter(|number| (1..=SLOWDOWN_MAX).contains(number));
+                let factor = number.ok_or_else(|| format!("\"{factor}\" is no factor from 1x to {SLOWDOWN_MAX}x"))?;
+                Ok(Fault::SlowDisk { host: host(name)?, factor })
+            }
+            ("slow-disk", _) => usage("HOST 100x"),
+            ("drop", [packet]) => {
+                let number =
+                    packet.trim_start_matches('#').parse().map_err(|_| format!("\"{packet}\" is no packet number"))?;
+                Ok(Fault::Drop { packet: PacketId(number) })
+            }
+            ("drop", _) => usage("PACKET"),
+            _ => Err(format!("unknown fault \"{verb}\"")),
+        }
+    }
+
+    /// The text form, which [`Fault::parse`] reads back; `name` gives a host's name.
+    pub fn text(&self, name: &dyn Fn(HostId) -> String) -> String {
+        match *self {
+            Fault::PowerOff { host } => format!("power-off {}", name(host)),
+            Fault::PowerOn { host } => format!("power-on {}", name(host)),
+            Fault::Restart { host } => format!("restart {}", name(host)),
+            Fault::Cut { from, to, one_way } => {
+                format!("cut {} {}{}", name(from), name(to), if one_way { " --one-way" } else { "" })
+            }
+            Fault::Heal { from, to } => format!("heal {} {}", name(from), name(to)),
+            Fault::HealAll => "heal --all".to_owned(),
+            Fault::Latency { from, to, latency, jitter: Micros(0) } => {
+                format!("latency {} {} {latency}", name(from), name(to))
+            }
+            Fault::Latency { from, to, latency, jitter } => {
+                format!("latency {} {} {latency} --jitter {jitter}", name(from), name(to))
+            }
+            Fault::Loss { from, to, chance } => format!("loss {} {} {chance}", name(from), name(to)),
+            Fault::Duplicate { from, to, chance } => format!("duplicate {} {} {chance}", name(from), name(to)),
+            Fault::Reorder { from, to, chance } => format!("reorder {} {} {chance}", name(from), name(to)),
+            Fault::SlowDisk { host, factor } => format!("slow-disk {} {factor}x", name(host)),
+            Fault::Drop { packet } => format!("drop {}", packet.0),
+        }
+    }
+}
+
+impl std::fmt::Display for Ppm {
+    /// As a percentage without trailing zeros: `20%`, `0.5%`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fraction = format!("{:04}", self.0 % 10_000);
+        match fraction.trim_end_matches('0') {
+            "" => write!(f, "{}%", self.0 / 10_000),
+            digits => write!(f, "{}.{digits}%", self.0 / 10_000),
+        }
+    }
+}
+
+/// The two ends of a wire, which must differ.
+fn link(a: HostId, b: HostId) -> Result<(HostId, HostId), String> {
+    if a == b { Err("a wire has two different ends".to_owned()) } else { Ok((a, b)) }
+}
+
+/// `20%`, `0.5%`, exact to four places.
+fn percent(text: &str) -> Result<Ppm, String> {
+    let wrong = || format!("\"{text}\" is no share from 0% to 100%");
+    let number = text.strip_suffix('%').ok_or_else(wrong)?;
+    let ppm = decimal(number, 4).ok_or_else(wrong)?;
+    u32::try_from(ppm).ok().filter(|ppm| *ppm <= 1_000_000).map(Ppm).ok_or_else(wrong)
+}
+
+/// `50ms`, `1.5s`, `200µs` (`us`); a bare `0` too.
+fn span(text: &str) -> Result<Micros, String> {
+    let wrong = || format!("\"{text}\" is no span such as 50ms, at most {LATENCY_MAX}");
+    let units = [("ms", 3), ("µs", 0), ("us", 0), ("s", 6)];
+    let micros = match units.iter().find_map(|(unit, places)| Some((text.strip_suffix(unit)?, *places))) {
+        Some((number, places)) => decimal(number, places),
+        None if text == "0" => Some(0),
+        None => None,
+    };
+    micros.map(Micros).filter(|span| *span <= LATENCY_MAX).ok_or_else(wrong)
+}
+
+/// A decimal number times 10^`places`; `None` if it is none or not whole then.
+fn decimal(text: &str, places: usize) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > places {
+        return None;
+    }
+    format!("{whole}{fraction:0<places$}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(name: &str) -> Option<HostId> {
+        name.strip_prefix("etcd-")?.parse::<u16>().ok()?.checked_sub(1).filter(|n| *n < 3).map(HostId)
+    }
+
+    #[test]
+    fn text_forms_are_read_back() {
+        for line in [
+            "power-off etcd-1",
+            "power-on etcd-2",
+            "restart etcd-3",
+            "cut etcd-1 etcd-2",
+            "cut etcd-1 etcd-2 --one-way",
+            "heal etcd-1 etcd-2",
+            "heal --all",
+            "latency etcd-1 etcd-2 50ms",
+            "latency etcd-1 etcd-2 1.5s --jitter 200µs",
+            "loss etcd-1 etcd-2 20%",
+            "duplicate etcd-1 etcd-2 0.05%",
+            "reorder etcd-1 etcd-2 100%",
+            "slow-disk etcd-1 100x",
+            "drop 17",
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            let fault = Fault::parse(&words, &resolve).unwrap();
+            assert_eq!(fault.text(&|host| format!("etcd-{}", host.0 + 1)), line);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        #[track_caller]
+        fn check(line: &str, message: &str) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(Fault::parse(&words, &resolve).unwrap_err(), message);
+        }
+        check("", "what to do is missing");
+        check("explode etcd-1", "unknown fault \"explode\"");
+        check("power-off", "usage: power-off HOST");
+        check("power-off etcd-9", "there is no host \"etcd-9\"");
+        check("cut etcd-1 etcd-1", "a wire has two different ends");
+        check("loss etcd-1 etcd-2 120%", "\"120%\" is no share from 0% to 100%");
+        check("latency etcd-1 etcd-2 5", "\"5\" is no span such as 50ms, at most 1m0s");
+        check("slow-disk etcd-1 0x", "\"0x\" is no factor from 1x to 100000x");
+    }
+}

@@ -1,0 +1,669 @@
+//! Small tools that read lines and print lines, as far as a learner of etcd needs them.
+//!
+//! Simplified: they read standard input only (the workstation has no files yet), and `grep` finds plain text; a
+//! pattern with special characters is refused rather than misread.
+
+use super::process::{Ask, Program, Tell};
+use super::text;
+use crate::sim::{Micros, SimTime};
+
+/// Seconds from 1970 to the moment at which every world begins: 2026-01-01T00:00:00Z.
+pub const EPOCH_SECONDS: u64 = 1_767_225_600;
+
+/// Bytes that a filter holds back at most; what comes after is not kept.
+const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Lines that `seq` prints at most.
+const SEQ_MAX: u64 = 100_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Filter {
+    kind: Kind,
+    /// What was read and not yet printed: for filters by line the start of one, for the others everything.
+    held: String,
+    lines: usize,
+    matched: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Cat,
+    Date,
+    Grep { text: String, invert: bool, ignore_case: bool, count: bool, only: bool },
+    Head { lines: usize, bytes: Option<usize> },
+    Tail { lines: usize },
+    Sort { reverse: bool, numeric: bool, unique: bool },
+    Uniq { count: bool },
+    Wc { lines: bool, words: bool, bytes: bool },
+    Base64 { decode: bool, wrap: usize },
+    Paste { delimiter: char },
+    Cut { delimiter: char, fields: Vec<usize> },
+    Tr { from: Vec<char>, to: Option<Vec<char>> },
+}
+
+impl Filter {
+    pub fn date() -> Filter {
+        Filter { kind: Kind::Date, held: String::new(), lines: 0, matched: false }
+    }
+
+    /// `None` if there is no filter of this name.
+    pub fn new(name: &str, arguments: &[String]) -> Option<Result<Filter, String>> {
+        let kind = match name {
+            "cat" => no_more("cat", &Options::read(arguments, ""), Kind::Cat),
+            "grep" => grep(arguments),
+            "head" => head(arguments),
+            "tail" => tail(arguments),
+            "sort" => {
+                let options = Options::read(arguments, "");
+                let kind =
+                    Kind::Sort { reverse: options.has('r'), numeric: options.has('n'), unique: options.has('u') };
+                options.only("sort", "rnu").and_then(|()| no_more("sort", &options, kind))
+            }
+            "uniq" => {
+                let options = Options::read(arguments, "");
+                let kind = Kind::Uniq { count: options.has('c') };
+                options.only("uniq", "c").and_then(|()| no_more("uniq", &options, kind))
+            }
+            "wc" => {
+                let options = Options::read(arguments, "");
+                let all = options.flags.is_empty();
+                let (lines, words) = (all || options.has('l'), all || options.has('w'));
+                let kind = Kind::Wc { lines, words, bytes: all || options.has('c') };
+                options.only("wc", "lwc").and_then(|()| no_more("wc", &options, kind))
+            }
+            "base64" => base64(arguments),
+            "paste" => paste(arguments),
+            "cut" => cut(arguments),
+            "tr" => tr(arguments),
+            _ => return None,
+        };
+        Some(kind.map(|kind| Filter { kind, held: String::new(), lines: 0, matched: false }))
+    }
+
+    pub fn reads_input(&self) -> bool {
+        self.kind != Kind::Date
+    }
+
+    /// Takes one line with its newline, or the last one without. True: wants no more.
+    fn line(&mut self, line: &str, asks: &mut Vec<Ask>) -> bool {
+        self.lines += 1;
+        match &self.kind {
+            Kind::Cat => asks.push(Ask::Stdout(line.to_owned())),
+            Kind::Grep { text, invert, ignore_case, count, only } => {
+                let plain = line.trim_end_matches('\n');
+                let found = match ignore_case {
+                    true => plain.to_lowercase().contains(&text.to_lowercase()),
+                    false => plain.contains(text.as_str()),
+                };
+                if found != *invert {
+                    self.matched = true;
+                    match (count, only) {
+                        (true, _) => self.held.push('+'),
+                        (false, true) => asks.push(Ask::Stdout(format!("{text}\n"))),
+                        (false, false) => asks.push(Ask::Stdout(format!("{plain}\n"))),
+                    }
+                }
+            }
+            Kind::Head { lines, .. } => {
+                if self.lines <= *lines {
+                    asks.push(Ask::Stdout(line.to_owned()));
+                }
+                return self.lines >= *lines;
+            }
+            Kind::Tr { from, to } => asks.push(Ask::Stdout(translate(line, from, to.as_deref()))),
+            Kind::Cut { delimiter, fields } => {
+                let plain = line.trim_end_matches('\n');
+                let parts: Vec<&str> = plain.split(*delimiter).collect();
+                let chosen: Vec<&str> = fields.iter().filter_map(|&at| parts.get(at - 1).copied()).collect();
+                let chosen = if parts.len() == 1 { plain.to_owned() } else { chosen.join(&delimiter.to_string()) };
+                asks.push(Ask::Stdout(chosen + "\n"));
+            }
+            _ => {}
+        }
+        false
+    }
+
+    fn by_line(&self) -> bool {
+        match &self.kind {
+            Kind::Cat | Kind::Grep { count: false, .. } | Kind::Tr { .. } | Kind::Cut { .. } => true,
+            Kind::Head { bytes, .. } => bytes.is_none(),
+            _ => false,
+        }
+    }
+
+    /// What is printed once the input has ended, and the status.
+    fn finish(&mut self, asks: &mut Vec<Ask>) -> i32 {
+        let held = std::mem::take(&mut self.held);
+        let lines = || held.lines();
+        let out = match &self.kind {
+            Kind::Grep { count: true, .. } => {
+                for line in held.split_inclusive('\n') {
+                    self.line(line, &mut Vec::new());
+                }
+                let count = self.held.len();
+                format!("{count}\n")
+            }
+            Kind::Cat | Kind::Grep { .. } | Kind::Tr { .. } | Kind::Cut { .. } | Kind::Head { bytes: None, .. } => {
+                if !held.is_empty() {
+                    self.line(&held, asks);
+                }
+                String::new()
+            }
+            Kind::Head { bytes: Some(bytes), .. } => {
+                let all = text::to_bytes(&held);
+                text::from_bytes(&all[..all.len().min(*bytes)])
+            }
+            Kind::Date => String::new(),
+            Kind::Tail { lines: wanted } => {
+                let all: Vec<&str> = held.split_inclusive('\n').collect();
+                all[all.len().saturating_sub(*wanted)..].concat()
+            }
+            Kind::Sort { reverse, numeric, unique } => {
+                let mut all: Vec<&str> = lines().collect();
+                // Simplified: `-n` reads whole numbers only.
+                let number = |line: &str| {
+                    let line = line.trim_start();
+                    let digits = line.strip_prefix('-').unwrap_or(line);
+                    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+                    let value = digits[..end].parse::<i128>().unwrap_or(0);
+                    if line.starts_with('-') { -value } else { value }
+                };
+                match numeric {
+                    true => all.sort_by(|a, b| number(a).cmp(&number(b)).then_with(|| a.cmp(b))),
+                    false => all.sort_unstable(),
+                }
+                if *unique {
+                    all.dedup();
+                }
+                if *reverse {
+                    all.reverse();
+                }
+                all.iter().map(|line| format!("{line}\n")).collect()
+            }
+            Kind::Uniq { count } => {
+                let mut groups: Vec<(usize, &str)> = Vec::new();
+                for line in lines() {
+                    match groups.last_mut() {
+                        Some((times, last)) if *last == line => *times += 1,
+                        _ => groups.push((1, line)),
+                    }
+                }
+                let show = |(times, line): &(usize, &str)| match count {
+                    true => format!("{times:>7} {line}\n"),
+                    false => format!("{line}\n"),
+                };
+                groups.iter().map(show).collect()
+            }
+            Kind::Wc { lines, words, bytes } => {
+                let counts = [
+                    (*lines, held.matches('\n').count()),
+                    (*words, held.split_whitespace().count()),
+                    (*bytes, text::to_bytes(&held).len()),
+                ];
+                let wanted: Vec<usize> = counts.iter().filter(|(wanted, _)| *wanted).map(|(_, count)| *count).collect();
+                match wanted.as_slice() {
+                    [one] => format!("{one}\n"),
+                    many => many.iter().map(|count| format!("{count:>7}")).collect::<Vec<_>>().join(" ") + "\n",
+                }
+            }
+            Kind::Base64 { decode: true, .. } => match decode_base64(&held) {
+                Some(bytes) => text::from_bytes(&bytes),
+                None => {
+                    asks.push(Ask::Stderr("base64: invalid input\n".to_owned()));
+                    return 1;
+                }
+            },
+            Kind::Base64 { wrap, .. } => {
+                let encoded = encode_base64(&text::to_bytes(&held));
+                match wrap {
+                    0 => encoded,
+                    _ if encoded.is_empty() => String::new(),
+                    // Base64 is ASCII, so a position is a byte.
+                    _ => {
+                        let starts = (0..encoded.len()).step_by(*wrap);
+                        starts.map(|at| format!("{}\n", &encoded[at..encoded.len().min(at + wrap)])).collect()
+                    }
+                }
+            }
+            Kind::Paste { delimiter } => lines().collect::<Vec<_>>().join(&delimiter.to_string()) + "\n",
+        };
+        if !out.is_empty() {
+            asks.push(Ask::Stdout(out));
+        }
+        i32::from(matches!(self.kind, Kind::Grep { .. }) && !self.matched)
+    }
+}
+
+impl Program for Filter {
+    fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Vec<Ask>) {
+        match tell {
+            Tell::Start if self.kind == Kind::Date => {
+                asks.push(Ask::Stdout(format!("{}\n", iso_time(now))));
+                asks.push(Ask::Exit(0));
+            }
+            Tell::Start if matches!(self.kind, Kind::Head { lines: 0, bytes: None }) => asks.push(Ask::Exit(0)),
+            Tell::Stdin(chunk) if self.by_line() => {
+                let all = std::mem::take(&mut self.held) + &chunk;
+                for line in all.split_inclusive('\n') {
+                    if !line.ends_with('\n') {
+                        self.held = line.to_owned();
+                    } else if self.line(line, asks) {
+                        asks.push(Ask::Exit(0));
+                        return;
+                    }
+                }
+            }
+            Tell::Stdin(chunk) => {
+                if self.held.len() + chunk.len() <= HELD_BYTES_MAX {
+                    self.held.push_str(&chunk);
+                }
+            }
+            Tell::StdinClosed => {
+                let status = self.finish(asks);
+                asks.push(Ask::Exit(status));
+            }
+            Tell::Interrupt => asks.push(Ask::Exit(130)),
+            _ => {}
+        }
+    }
+}
+
+/// One-letter options, those with a value, and the rest.
+#[derive(Default)]
+struct Options {
+    flags: Vec<char>,
+    values: Vec<(char, String)>,
+    rest: Vec<String>,
+}
+
+impl Options {
+    /// Letters in `with_value` take one.
+    fn read(arguments: &[String], with_value: &str) -> Options {
+        let mut options = Options::default();
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            if argument == "--" {
+                options.rest.extend(arguments.by_ref().cloned());
+                break;
+            }
+            let Some(letters) = argument.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
+                options.rest.push(argument.clone());
+                continue;
+            };
+            for (at, letter) in letters.char_indices() {
+                if with_value.contains(letter) {
+                    let attached = &letters[at + letter.len_utf8()..];
+                    let value = match attached {
+                        "" => arguments.next().cloned().unwrap_or_default(),
+                        attached => attached.to_owned(),
+                    };
+                    options.values.push((letter, value));
+                    break;
+                }
+                options.flags.push(letter);
+            }
+        }
+        options
+    }
+
+    fn has(&self, letter: char) -> bool {
+        self.flags.contains(&letter)
+    }
+
+    fn value(&self, letter: char) -> Option<&str> {
+        self.values.iter().rev().find(|(name, _)| *name == letter).map(|(_, value)| value.as_str())
+    }
+
+    fn number(&self, program: &str, letter: char, default: usize) -> Result<usize, String> {
+        match self.value(letter) {
+            None => Ok(default),
+            Some(text) => text.parse().map_err(|_| format!("{program}: invalid number: '{text}'")),
+        }
+    }
+
+    fn only(&self, program: &str, known: &str) -> Result<(), String> {
+        match self.flags.iter().find(|flag| !known.contains(**flag)) {
+            None => Ok(()),
+            Some(flag) => Err(format!("{program}: option -{flag} is not built into this lab")),
+        }
+    }
+}
+
+/// `kind`, unless there are names of files.
+fn no_more(program: &str, options: &Options, kind: Kind) -> Result<Kind, String> {
+    match options.rest.iter().find(|name| *name != "-") {
+        None => Ok(kind),
+        Some(file) => Err(format!("{program}: {file}: No such file or directory (this workstation has no files yet)")),
+    }
+}
+
+fn grep(arguments: &[String]) -> Result<Kind, String> {
+    let mut options = Options::read(arguments, "e");
+    options.only("grep", "ivcoFEqw")?;
+    if let Some(flag) = options.flags.iter().find(|flag| matches!(flag, 'E' | 'q' | 'w')) {
+        return Err(format!("grep: option -{flag} is not built into this lab"));
+    }
+    let text = match options.value('e') {
+        Some(text) => text.to_owned(),
+        None if options.rest.is_empty() => return Err("grep: usage: grep [-ivcoF] TEXT".to_owned()),
+        None => options.rest.remove(0),
+    };
+    // A dot is let through: it is far more often part of an address than a pattern.
+    if !options.has('F') && text.contains(['*', '[', ']', '^', '$', '\\']) {
+        return Err(format!("grep: '{text}' is a pattern; this lab's grep finds plain text (use -F to mean it so)"));
+    }
+    let (invert, ignore_case) = (options.has('v'), options.has('i'));
+    let kind = Kind::Grep { text, invert, ignore_case, count: options.has('c'), only: options.has('o') };
+    no_more("grep", &options, kind)
+}
+
+/// `-5` as short for `-n 5`.
+fn old_count(arguments: &[String]) -> Vec<String> {
+    let short = |argument: &String| argument.strip_prefix('-').is_some_and(|n| n.parse::<usize>().is_ok());
+    let expand = |argument: &String| match short(argument) {
+        true => format!("-n{}", &argument[1..]),
+        false => argument.clone(),
+    };
+    arguments.iter().map(expand).collect()
+}
+
+fn head(arguments: &[String]) -> Result<Kind, String> {
+    let options = Options::read(&old_count(arguments), "nc");
+    options.only("head", "")?;
+    let bytes = options.value('c').map(|_| options.number("head", 'c', 0)).transpose()?;
+    no_more("head", &options, Kind::Head { lines: options.number("head", 'n', 10)?, bytes })
+}
+
+fn tail(arguments: &[String]) -> Result<Kind, String> {
+    let options = Options::read(&old_count(arguments), "n");
+    options.only("tail", "")?;
+    no_more("tail", &options, Kind::Tail { lines: options.number("tail", 'n', 10)? })
+}
+
+fn base64(arguments: &[String]) -> Result<Kind, String> {
+    let options = Options::read(arguments, "w");
+    options.only("base64", "d")?;
+    no_more("base64", &options, Kind::Base64 { decode: options.has('d'), wrap: options.number("base64", 'w', 76)? })
+}
+
+fn paste(arguments: &[String]) -> Result<Kind, String> {
+    let options = Options::read(arguments, "d");
+    options.only("paste", "s")?;
+    if !options.has('s') {
+        return Err("paste: only -s is built into this lab".to_owned());
+    }
+    no_more(
+        "paste",
+        &options,
+        Kind::Paste { delimiter: options.value('d').and_then(|d| d.chars().next()).unwrap_or('\t') },
+    )
+}
+
+fn cut(arguments: &[String]) -> Result<Kind, String> {
+    let options = Options::read(arguments, "df");
+    options.only("cut", "")?;
+    let fields = options.value('f').unwrap_or_default().split(',').map(str::parse::<usize>);
+    let fields: Vec<usize> = fields
+        .map(|field| field.ok().filter(|field| *field > 0).ok_or("cut: -f takes numbers such as 1,3".to_owned()))
+        .collect::<Result<_, _>>()?;
+    let delimiter = options.value('d').and_then(|d| d.chars().next()).unwrap_or('\t');
+    no_more("cut", &options, Kind::Cut { delimiter, fields })
+}
+
+fn tr(arguments: &[String]) -> Result<Kind, String> {
+    let options = Options::read(arguments, "");
+    options.only("tr", "d")?;
+    let set = |text: &str| -> Vec<char> {
+        let text: Vec<char> = text.replace("\\n", "\n").replace("\\t", "\t").chars().collect();
+        let mut set = Vec::new();
+        let mut at = 0;
+        while at < text.len() {
+            if let (Some('-'), Some(end)) = (text.get(at + 1), text.get(at + 2)) {
+                // A range of characters is at most the size of Unicode; ASCII is what people write.
+                set.extend((text[at]..=*end).take(256));
+                at += 3;
+            } else {
+                set.push(text[at]);
+                at += 1;
+            }
+        }
+        set
+    };
+    match (options.has('d'), options.rest.as_slice()) {
+        (true, [from]) => Ok(Kind::Tr { from: set(from), to: None }),
+        (false, [from, to]) if !to.is_empty() => Ok(Kind::Tr { from: set(from), to: Some(set(to)) }),
+        _ => Err("tr: usage: tr SET1 SET2, or tr -d SET1".to_owned()),
+    }
+}
+
+fn translate(line: &str, from: &[char], to: Option<&[char]>) -> String {
+    let replace = |c: char| match (from.iter().position(|from| *from == c), to) {
+        (None, _) => Some(c),
+        (Some(_), None) => None,
+        (Some(at), Some(to)) => to.get(at).or(to.last()).copied(),
+    };
+    line.chars().filter_map(replace).collect()
+}
+
+pub fn echo(arguments: &[String]) -> String {
+    let (mut newline, mut escapes) = (true, false);
+    let mut words = arguments;
+    while let [first, rest @ ..] = words {
+        match first.as_str() {
+            "-n" => newline = false,
+            "-e" => escapes = true,
+            _ => break,
+        }
+        words = rest;
+    }
+    let mut out = words.join(" ");
+    if escapes {
+        out = unescape(&out);
+    }
+    if newline {
+        out.push('\n');
+    }
+    out
+}
+
+/// Backslash escapes of `echo -e` and `printf`.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => out.push('\n'),
+            Some('t') => out.push('\t'),
+            Some('r') => out.push('\r'),
+            Some('\\') | None => out.push('\\'),
+            Some(c) => {
+                out.push('\\');
+                out.push(c);
+            }
+        }
+    }
+    out
+}
+
+pub fn printf(arguments: &[String]) -> Result<String, String> {
+    let Some((pattern, mut values)) = arguments.split_first() else {
+        return Err("printf: usage: printf format [arguments]".to_owned());
+    };
+    let pattern = unescape(pattern);
+    let mut out = String::new();
+    loop {
+        let mut taken = false;
+        let mut chars = pattern.chars();
+        while let Some(c) = chars.next() {
+            if c != '%' {
+                out.push(c);
+                continue;
+            }
+            match chars.next() {
+                Some('%') => out.push('%'),
+                Some(kind @ ('s' | 'd')) => {
+                    let default = if kind == 's' { "" } else { "0" };
+                    let (value, rest) = match values.split_first() {
+                        Some((value, rest)) => (value.as_str(), rest),
+                        None => (default, values),
+                    };
+                    values = rest;
+                    taken = true;
+                    out.push_str(value);
+                }
+                other => return Err(format!("printf: `%{}' is not built into this lab", other.unwrap_or(' '))),
+            }
+        }
+        // As in C's descendants, the pattern is used again while there are values.
+        if values.is_empty() || !taken {
+            return Ok(out);
+        }
+    }
+}
+
+pub fn seq(arguments: &[String]) -> Result<String, String> {
+    let numbers =
+        arguments.iter().map(|text| text.parse::<i64>().map_err(|_| format!("seq: invalid argument: '{text}'")));
+    let numbers = numbers.collect::<Result<Vec<i64>, String>>()?;
+    let (first, step, last) = match numbers.as_slice() {
+        [last] => (1, 1, *last),
+        [first, last] => (*first, 1, *last),
+        [first, step, last] => (*first, *step, *last),
+        _ => return Err("seq: missing operand".to_owned()),
+    };
+    if step == 0 {
+        return Err("seq: the step must not be 0".to_owned());
+    }
+    let count = (i128::from(last) - i128::from(first)) / i128::from(step) + 1;
+    if count > i128::from(SEQ_MAX) {
+        return Err(format!("seq: more than {SEQ_MAX} lines"));
+    }
+    Ok((0..count.max(0)).map(|n| format!("{}\n", i128::from(first) + n * i128::from(step))).collect())
+}
+
+/// `2`, `0.5`, `1s`, `3m`, `1h`: a span in the words of `sleep`.
+pub fn seconds(text: &str) -> Option<Micros> {
+    let (number, unit) = match text.char_indices().last()? {
+        (at, 's') => (&text[..at], 1_000_000),
+        (at, 'm') => (&text[..at], 60_000_000),
+        (at, 'h') => (&text[..at], 3_600_000_000),
+        _ => (text, 1_000_000),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    if number.is_empty() || number == "." || !digits(whole) || !digits(fraction) || fraction.len() > 6 {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let parts: u64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let part_unit = 10u64.pow(fraction.len() as u32);
+    whole.checked_mul(unit)?.checked_add(parts * unit / part_unit).map(Micros)
+}
+
+/// The world's clock as `2026-01-01T00:00:05.000Z`: Go's ISO 8601 with milliseconds.
+pub fn iso_time(now: SimTime) -> String {
+    let seconds = EPOCH_SECONDS + now.0 / 1_000_000;
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Civil date from days since 1970: eras of 400 years, years that begin in March.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let millis = now.0 / 1_000 % 1_000;
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+pub fn encode_base64(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().enumerate().fold(0u32, |group, (at, byte)| group | u32::from(*byte) << (16 - 8 * at));
+        for at in 0..4 {
+            match at <= chunk.len() {
+                true => out.push(char::from(BASE64[(group >> (18 - 6 * at) & 63) as usize])),
+                false => out.push('='),
+            }
+        }
+    }
+    out
+}
+
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let data = digits.split(|byte| *byte == b'=').next().unwrap_or_default();
+    let mut out = Vec::with_capacity(data.len() * 3 / 4);
+    let (mut group, mut bits) = (0u32, 0);
+    for byte in data {
+        group = group << 6 | BASE64.iter().position(|digit| digit == byte)? as u32;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push((group >> bits) as u8);
+            group &= (1 << bits) - 1;
+        }
+    }
+    (digits.len() % 4 == 0).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: &str, arguments: &[&str], input: &str) -> String {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut filter = match Filter::new(name, &arguments).unwrap() {
+            Ok(filter) => filter,
+            Err(error) => return error,
+        };
+        let mut asks = Vec::new();
+        for tell in [Tell::Start, Tell::Stdin(input.to_owned()), Tell::StdinClosed] {
+            if !asks.iter().any(|ask| matches!(ask, Ask::Exit(_))) {
+                filter.tell(SimTime::ZERO, tell, &mut asks);
+            }
+        }
+        let text = |ask: &Ask| match ask {
+            Ask::Stdout(text) => text.clone(),
+            Ask::Exit(0) => String::new(),
+            other => format!("{other:?}"),
+        };
+        asks.iter().map(text).collect()
+    }
+
+    #[test]
+    fn filters_do_what_their_namesakes_do() {
+        assert_eq!(run("sort", &["-r"], "b\na\nc"), "c\nb\na\n");
+        assert_eq!(run("sort", &["-n"], "10\n9\n-1\n"), "-1\n9\n10\n");
+        assert_eq!(run("head", &["-2"], "1\n2\n3\n"), "1\n2\n");
+        assert_eq!(run("tail", &["-n", "1"], "1\n2\n3\n"), "3\n");
+        assert_eq!(run("grep", &["-v", "b"], "abc\nxyz\n"), "xyz\n");
+        assert_eq!(run("grep", &["-c", "b"], "abc\nb\nxyz\n"), "2\n");
+        assert_eq!(run("wc", &["-l"], "a\nb\n"), "2\n");
+        assert_eq!(run("wc", &["-c"], "\u{F7FF}"), "1\n");
+        assert_eq!(run("base64", &[], "\u{F7FF}\u{F7FE}a"), "//5h\n");
+        assert_eq!(run("base64", &["-d"], "aGk="), "hi");
+        assert_eq!(run("paste", &["-sd+"], "1\n2\n3\n"), "1+2+3\n");
+        assert_eq!(run("cut", &["-d,", "-f1,3"], "a,b,c\n"), "a,c\n");
+        assert_eq!(run("tr", &["a-c", "A-C"], "abcd\n"), "ABCd\n");
+        assert_eq!(run("uniq", &["-c"], "a\na\nb\n"), "      2 a\n      1 b\n");
+        assert_eq!(printf(&["%s-%d\\n".into(), "a".into(), "1".into(), "b".into()]).unwrap(), "a-1\nb-0\n");
+        assert_eq!(seq(&["2".into(), "4".into()]).unwrap(), "2\n3\n4\n");
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(iso_time(SimTime::ZERO), "2026-01-01T00:00:00.000Z");
+        assert_eq!(iso_time(SimTime(86_400_000_000 * 59 + 1_500_000)), "2026-03-01T00:00:01.500Z");
+        assert_eq!(seconds("0.5"), Some(Micros(500_000)));
+        assert_eq!(seconds("2m"), Some(Micros(120_000_000)));
+        assert_eq!(seconds("x"), None);
+    }
+}

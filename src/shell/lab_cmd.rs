@@ -1,0 +1,77 @@
+//! `lab`: the learner's hand on machines, wires and disks.
+//!
+//! It is the one program that is not of the simulated world: what it asks is done at once, by the world itself. Its
+//! words are [`Fault`]'s text form, so a line typed here reads the same in an input log and in a lesson.
+
+use std::sync::Arc;
+
+use super::Machine;
+use super::process::{Ask, Program, Tell};
+use crate::sim::{Fault, SimTime};
+
+/// Verb, arguments and what it does: for help and completion.
+pub const VERBS: &[(&str, &str, &str)] = &[
+    ("power-off", "HOST", "cut the power: memory and what the disk had not synced are gone"),
+    ("power-on", "HOST", "give the power back"),
+    ("restart", "HOST", "kill the process and start it again"),
+    ("cut", "A B [--one-way]", "nothing passes between A and B, or only not from A to B"),
+    ("heal", "A B", "undo `cut` between A and B"),
+    ("heal", "--all", "undo every `cut`"),
+    ("latency", "A B 50ms [--jitter 5ms]", "messages between A and B take this long"),
+    ("loss", "A B 20%", "this share of messages is lost"),
+    ("duplicate", "A B 5%", "this share of messages arrives twice"),
+    ("reorder", "A B 5%", "this share of messages is overtaken by later ones"),
+    ("slow-disk", "HOST 100x", "writes and syncs take 100 times as long; 1x is healthy"),
+    ("drop", "PACKET", "lose one message in flight"),
+    ("hosts", "", "list the machines"),
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LabCommand {
+    arguments: Vec<String>,
+    machine: Arc<Machine>,
+}
+
+impl LabCommand {
+    pub fn new(arguments: Vec<String>, machine: Arc<Machine>) -> LabCommand {
+        LabCommand { arguments, machine }
+    }
+}
+
+impl Program for LabCommand {
+    fn tell(&mut self, _now: SimTime, tell: Tell, asks: &mut Vec<Ask>) {
+        if tell != Tell::Start {
+            return;
+        }
+        let words: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let status = match words.as_slice() {
+            [] | ["help" | "--help" | "-h"] => {
+                asks.push(Ask::Stdout(help()));
+                0
+            }
+            ["hosts"] => {
+                asks.extend(self.machine.hosts.iter().map(|host| Ask::Stdout(format!("{host}\n"))));
+                0
+            }
+            words => match Fault::parse(words, &|name| self.machine.host(name)) {
+                Ok(fault) => {
+                    asks.push(Ask::Fault(fault));
+                    0
+                }
+                Err(message) => {
+                    asks.push(Ask::Stderr(format!("lab: {message}\nTry 'lab --help' for more information.\n")));
+                    2
+                }
+            },
+        };
+        asks.push(Ask::Exit(status));
+    }
+}
+
+fn help() -> String {
+    let mut out = "The hand on the machines of this lab.\n\nUsage: lab VERB …\n\n".to_owned();
+    for (verb, arguments, about) in VERBS {
+        out += &format!("  {:<34} {about}\n", format!("{verb} {arguments}"));
+    }
+    out
+}

@@ -1,0 +1,184 @@
+//! The programs of the workstation by name, and the smallest of them.
+
+use super::etcdctl::Etcdctl;
+use super::filters::{self, Filter};
+use super::interpreter::{Context, Shell};
+use super::lab_cmd::LabCommand;
+use super::process::{Ask, Program, Tell, Token};
+use crate::sim::{Micros, SimTime};
+
+/// What `help` lists: name and what it does, also the shell's own commands.
+pub const COMMANDS: &[(&str, &str)] = &[
+    ("base64", "print standard input as base64"),
+    ("bash", "run a script: bash -c 'etcdctl put a 1'"),
+    ("cat", "print standard input"),
+    ("clear", "clear the terminal"),
+    ("cut", "print parts of lines: cut -d, -f2"),
+    ("date", "print the date and time of this world"),
+    ("echo", "print words"),
+    ("env", "print variables, or run a command with more of them"),
+    ("etcdctl", "the client of etcd: try `etcdctl help'"),
+    ("exit", "leave a script"),
+    ("export", "give variables to programs: export ETCDCTL_ENDPOINTS=…"),
+    ("false", "fail"),
+    ("fg", "bring a job to the foreground"),
+    ("grep", "print lines that contain a text"),
+    ("head", "print the first lines"),
+    ("help", "print this list"),
+    ("history", "print what was typed"),
+    ("jobs", "list what runs in the background"),
+    ("kill", "end a job: kill %1"),
+    ("lab", "the hand on the machines: power, wires, disks; try `lab --help'"),
+    ("paste", "join lines: paste -sd,"),
+    ("printf", "print words by a pattern"),
+    ("seq", "count"),
+    ("sh", "run a script: sh -c 'etcdctl put a 1'"),
+    ("sleep", "wait some seconds of this world"),
+    ("sort", "sort lines"),
+    ("tail", "print the last lines"),
+    ("tr", "replace or delete characters"),
+    ("true", "succeed"),
+    ("uniq", "drop repeated lines"),
+    ("unset", "remove variables"),
+    ("wait", "wait for a job"),
+    ("wc", "count lines, words and bytes"),
+];
+
+/// A running program of the workstation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Process {
+    /// Says what it has to say and ends.
+    Print {
+        stdout: String,
+        stderr: String,
+        status: i32,
+    },
+    Sleep(Micros),
+    Filter(Filter),
+    Etcdctl(Box<Etcdctl>),
+    Lab(LabCommand),
+    Shell(Box<Shell>),
+}
+
+impl Process {
+    /// The program that `argv` names, or a message and a status.
+    pub fn spawn(argv: &[String], context: &Context) -> Result<Process, (String, i32)> {
+        let Some((name, arguments)) = argv.split_first() else {
+            return Err((String::new(), 0));
+        };
+        let print = |stdout: String| Ok(Process::Print { stdout, stderr: String::new(), status: 0 });
+        let status = |status: i32| Ok(Process::Print { stdout: String::new(), stderr: String::new(), status });
+        match name.as_str() {
+            "true" | ":" => status(0),
+            "false" => status(1),
+            "echo" => print(filters::echo(arguments)),
+            "printf" => filters::printf(arguments).map_or_else(|error| Err((error, 2)), print),
+            "seq" => filters::seq(arguments).map_or_else(|error| Err((error, 1)), print),
+            "date" => Ok(Process::Filter(Filter::date())),
+            "help" => print(help()),
+            "sleep" => match arguments {
+                [seconds] => filters::seconds(seconds).map_or_else(
+                    || Err((format!("sleep: invalid time interval '{seconds}'"), 1)),
+                    |span| Ok(Process::Sleep(span)),
+                ),
+                _ => Err(("sleep: missing operand".to_owned(), 1)),
+            },
+            "env" => env(arguments, context),
+            "sh" | "bash" => match arguments {
+                [flag, script, ..] if flag == "-c" => Shell::script(context, script)
+                    .map_or_else(|error| Err((error, 2)), |shell| Ok(Process::Shell(Box::new(shell)))),
+                _ => Err((format!("{name}: this lab's shell runs scripts as `{name} -c 'commands'`"), 2)),
+            },
+            "etcdctl" => Ok(Process::Etcdctl(Box::new(Etcdctl::new(arguments.to_vec(), context.clone())))),
+            "lab" => Ok(Process::Lab(LabCommand::new(arguments.to_vec(), context.machine.clone()))),
+            _ => match Filter::new(name, arguments) {
+                Some(Ok(filter)) => Ok(Process::Filter(filter)),
+                Some(Err(message)) => Err((message, 2)),
+                None => Err((format!("bash: {name}: command not found"), 127)),
+            },
+        }
+    }
+
+    /// Whether it would take input.
+    pub fn reads_input(&self) -> bool {
+        match self {
+            Process::Print { .. } | Process::Sleep(_) | Process::Lab(_) => false,
+            Process::Filter(filter) => filter.reads_input(),
+            Process::Etcdctl(etcdctl) => etcdctl.reads_input(),
+            Process::Shell(shell) => shell.reads_input(),
+        }
+    }
+}
+
+impl Program for Process {
+    fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Vec<Ask>) {
+        match self {
+            Process::Print { stdout, stderr, status } => {
+                for (text, ask) in [(stdout, Ask::Stdout as fn(String) -> Ask), (stderr, Ask::Stderr)] {
+                    if !text.is_empty() {
+                        asks.push(ask(std::mem::take(text)));
+                    }
+                }
+                asks.push(Ask::Exit(*status));
+            }
+            Process::Sleep(span) => match tell {
+                Tell::Start => asks.push(Ask::Sleep { token: Token(0), span: *span }),
+                Tell::Timer { .. } => asks.push(Ask::Exit(0)),
+                Tell::Interrupt => asks.push(Ask::Exit(130)),
+                _ => {}
+            },
+            Process::Filter(filter) => filter.tell(now, tell, asks),
+            Process::Etcdctl(etcdctl) => etcdctl.tell(now, tell, asks),
+            Process::Lab(lab) => lab.tell(now, tell, asks),
+            Process::Shell(shell) => match tell {
+                Tell::Stdin(chunk) => shell.feed(now, &chunk, asks),
+                tell => shell.tell(now, tell, asks),
+            },
+        }
+    }
+}
+
+fn env(arguments: &[String], context: &Context) -> Result<Process, (String, i32)> {
+    let mut context = context.clone();
+    let mut arguments = arguments;
+    while let [first, rest @ ..] = arguments {
+        match (first.as_str(), rest) {
+            ("-u", [name, rest @ ..]) => {
+                context.environment.unset(name);
+                arguments = rest;
+            }
+            (assignment, rest) if assignment.contains('=') => {
+                if let Some((name, value)) = assignment.split_once('=') {
+                    context.environment.export(name, Some(value.to_owned()));
+                }
+                arguments = rest;
+            }
+            _ => break,
+        }
+    }
+    match arguments {
+        [] => {
+            let lines = context.environment.exported();
+            let stdout = lines.map(|(name, value)| format!("{name}={value}\n")).collect();
+            Ok(Process::Print { stdout, stderr: String::new(), status: 0 })
+        }
+        // `env env env …` is as deep as it is long, so it is not followed.
+        [name, ..] if name == "env" => Err(("env: env inside env is not built into this lab".to_owned(), 125)),
+        argv => Process::spawn(argv, &context).map_err(|(message, status)| {
+            let missing = format!("bash: {}: command not found", argv[0]);
+            let message =
+                if message == missing { format!("env: '{}': No such file or directory", argv[0]) } else { message };
+            (message, status)
+        }),
+    }
+}
+
+fn help() -> String {
+    let mut out =
+        "What this workstation can run. Lines may use quotes, $variables, $(…), pipes, && || ; & and `for`.\n\n"
+            .to_owned();
+    for (name, about) in COMMANDS {
+        out += &format!("  {name:<9} {about}\n");
+    }
+    out
+}
