@@ -1,4 +1,4 @@
 //! One integration binary.
 mod conformance;
-
 mod etcdctl;
+mod tidy;
