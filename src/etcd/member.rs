@@ -28,7 +28,7 @@ use super::wal;
 use super::wire::{CallId, ConnId, Wire};
 use super::{Fact, Note, Outbox, VERSION};
 use crate::raft::{
-    self, Config, ConfChange, ConfChangeType, ConfState, Entry, EntryType, Index, MemStorage, MessageType, PeerId,
+    self, AnyConfChange, ConfChange, ConfChangeType, Config, Entry, EntryType, Index, MemStorage, MessageType, PeerId,
     RawNode, Ready, StateType, Term,
 };
 use crate::sim::{Delivery, Disk, EventId, HostId, Micros, Prng, SimTime};
@@ -578,10 +578,10 @@ impl Member {
         self.applied = entry.index;
         self.origins.remove(&entry.index);
         let before = self.store.kv().revision();
-        match entry.kind {
-            EntryType::Normal if entry.data.is_empty() => {}
-            EntryType::Normal => self.apply_request(&entry, out),
-            EntryType::ConfChange | EntryType::ConfChangeV2 => self.apply_conf_change(at, &entry),
+        match entry.entry_type {
+            EntryType::EntryNormal if entry.data.is_empty() => {}
+            EntryType::EntryNormal => self.apply_request(&entry, out),
+            EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_conf_change(at, &entry),
         }
         let after = self.store.kv().revision();
         out.fact(Fact::Applied { entry, revision: (after != before).then_some(after) });
@@ -632,8 +632,10 @@ impl Member {
     }
 
     fn apply_conf_change(&mut self, at: Moment, entry: &Entry) {
-        let change = ConfChange::decode(&entry.data).expect("every entry was encoded by a member");
-        if let Some(peer) = self.cluster.peer(change.node_id) {
+        let change = AnyConfChange::from_entry(entry).expect("every entry was encoded by a member");
+        if let AnyConfChange::V1(change) = &change
+            && let Some(peer) = self.cluster.peer(change.node_id)
+        {
             self.membership.add(peer.id, vec![peer.peer_url.clone()]);
         }
         self.with_node(at, |node| node.apply_conf_change(&change.into()));
@@ -644,7 +646,7 @@ impl Member {
 /// nothing waits.
 fn split_messages(messages: Vec<raft::Message>, fsync_before_ack: bool) -> (Vec<raft::Message>, Vec<raft::Message>) {
     let waits = |message: &raft::Message| {
-        matches!(message.kind, MessageType::MsgAppResp | MessageType::MsgVoteResp | MessageType::MsgPreVoteResp)
+        matches!(message.msg_type, MessageType::MsgAppResp | MessageType::MsgVoteResp | MessageType::MsgPreVoteResp)
     };
     messages.into_iter().partition(|message| !fsync_before_ack || !waits(message))
 }
@@ -668,11 +670,9 @@ impl Proposals {
 
 /// The entries with which every member of a new cluster begins: one for each member, already committed.
 fn bootstrap_entries(cluster: &Cluster) -> Vec<Entry> {
-    let entry = |(position, peer): (usize, &Peer)| Entry {
-        kind: EntryType::ConfChange,
-        term: Term(1),
-        index: Index(position as u64 + 1),
-        data: ConfChange { kind: ConfChangeType::AddNode, node_id: peer.id, context: Bytes::new() }.encode(),
+    let entry = |(position, peer): (usize, &Peer)| {
+        let change = ConfChange { change_type: ConfChangeType::AddNode, node_id: peer.id, ..ConfChange::default() };
+        Entry { term: Term(1), index: Index(position as u64 + 1), ..AnyConfChange::V1(change).to_entry() }
     };
     cluster.peers.iter().enumerate().map(entry).collect()
 }

@@ -81,7 +81,7 @@ impl Encoder {
 
     pub fn entry(&mut self, entry: &Entry, write: &mut impl FnMut(Bytes)) {
         let mut head = BytesMut::with_capacity(40);
-        put_field(&mut head, 1, entry.kind as u64);
+        put_field(&mut head, 1, number_of(entry.entry_type));
         put_field(&mut head, 2, entry.term.0);
         put_field(&mut head, 3, entry.index.0);
         if !entry.data.is_empty() {
@@ -209,17 +209,28 @@ fn decode_record(reader: &mut impl Buf, after: usize) -> Option<Record> {
             commit: Index(field(reader, 3)?),
         }),
         ENTRY => {
-            let kind = EntryType::from_number(field(reader, 1)?)?;
+            let entry_type = entry_type(field(reader, 1)?)?;
             let (term, index) = (Term(field(reader, 2)?), Index(field(reader, 3)?));
             let payload = if reader.remaining() > after { length(reader, 4)? } else { 0 };
             if reader.remaining().checked_sub(payload) != Some(after) {
                 return None;
             }
-            Data::Entry(Entry { kind, term, index, data: reader.copy_to_bytes(payload) })
+            Data::Entry(Entry { entry_type, term, index, data: reader.copy_to_bytes(payload) })
         }
         _ => return None,
     };
     Some(Record { crc, data })
+}
+
+const ENTRY_TYPES: [EntryType; 3] = [EntryType::EntryNormal, EntryType::EntryConfChange, EntryType::EntryConfChangeV2];
+
+/// The number of an entry's type in `raftpb`.
+fn number_of(entry_type: EntryType) -> u64 {
+    ENTRY_TYPES.iter().position(|known| *known == entry_type).unwrap_or(0) as u64
+}
+
+fn entry_type(number: u64) -> Option<EntryType> {
+    ENTRY_TYPES.get(usize::try_from(number).ok()?).copied()
 }
 
 fn put_field(buffer: &mut BytesMut, number: u8, value: u64) {
@@ -242,7 +253,7 @@ mod tests {
     use crate::sim::{Disk, DiskProfile, Prng};
 
     fn entry(index: u64, data: &'static [u8]) -> Entry {
-        Entry { kind: EntryType::Normal, term: Term(2), index: Index(index), data: Bytes::from_static(data) }
+        Entry { entry_type: EntryType::EntryNormal, term: Term(2), index: Index(index), data: Bytes::from_static(data) }
     }
 
     fn written(entries: &[Entry]) -> Disk {

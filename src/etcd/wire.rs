@@ -68,12 +68,14 @@ pub enum Frame {
 
 /// Headers of HTTP/2, gRPC and TCP around a message.
 const OVERHEAD: usize = 80;
+/// The fields of a Raft message besides its entries.
+const PEER_OVERHEAD: usize = 40;
 
 impl Wire {
     /// Size on the wire in bytes.
     pub fn size(&self) -> u32 {
         let body = match self {
-            Wire::Peer(message) => message.size(),
+            Wire::Peer(message) => PEER_OVERHEAD + message.entries.iter().map(|entry| entry.encoded_size() as usize).sum::<usize>(),
             Wire::Greet { .. } => 0,
             Wire::Client { frame, .. } => frame.size(),
         };
@@ -98,7 +100,7 @@ impl fmt::Display for Wire {
     /// The message's name, as its protocol has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Wire::Peer(message) => write!(f, "{:?}", message.kind),
+            Wire::Peer(message) => write!(f, "{:?}", message.msg_type),
             Wire::Greet { reply: true } => f.write_str("GET /raft/stream"),
             Wire::Greet { reply: false } => f.write_str("200 OK"),
             Wire::Client { frame, .. } => f.write_str(frame.name()),

@@ -165,7 +165,7 @@ impl Lab {
         let votes = |wire: &Wire| {
             use crate::raft::MessageType::{MsgPreVote, MsgPreVoteResp, MsgVote, MsgVoteResp};
             matches!(wire, Wire::Peer(message)
-                if matches!(message.kind, MsgPreVote | MsgPreVoteResp | MsgVote | MsgVoteResp))
+                if matches!(message.msg_type, MsgPreVote | MsgPreVoteResp | MsgVote | MsgVoteResp))
         };
         let mut in_flight = self.sim.network().in_flight();
         self.sim.rooted() > 0

@@ -85,6 +85,8 @@ pub enum PrintedKind {
 /// A terminal keeps this much; the oldest goes first.
 const SCROLLBACK_BYTES: usize = 4 << 20;
 const SCROLLBACK_PIECES: usize = 20_000;
+/// What `clear` prints to a terminal.
+const CLEAR: &str = "\x1b[H\x1b[2J";
 
 impl Terminal {
     pub fn scrollback(&self) -> &Vector<Printed> {
@@ -101,6 +103,11 @@ impl Terminal {
     }
 
     fn print(&mut self, at: SimTime, kind: PrintedKind, text: &str) {
+        if kind == PrintedKind::Stdout && text.starts_with(CLEAR) {
+            self.scrollback.clear();
+            self.bytes = 0;
+            return;
+        }
         if text.is_empty() && matches!(kind, PrintedKind::Stdout | PrintedKind::Stderr) {
             return;
         }
@@ -241,11 +248,6 @@ impl Workstation {
                 }
                 Ask::Stderr(text) => {
                     term.print(now, PrintedKind::Stderr, &text);
-                    desk.printed = true;
-                }
-                Ask::Clear => {
-                    term.scrollback.clear();
-                    term.bytes = 0;
                     desk.printed = true;
                 }
                 Ask::Call { token, endpoints, request, timeout } => {
