@@ -36,6 +36,9 @@ const GRPC_OVERHEAD: usize = 512 * 1024;
 /// The id of messages that belong to the stream and not to one watcher.
 pub const NO_WATCH: i64 = -1;
 
+/// The largest request a member takes (`etcd --max-request-bytes`).
+pub const DEFAULT_MAX_REQUEST_BYTES: usize = 1_572_864;
+
 /// Names a client's stream on its member.
 pub type StreamId = u64;
 
@@ -147,6 +150,13 @@ pub struct WatchableStore {
     /// Streams with something to send and a client that reads.
     ready: OrdSet<StreamId>,
     max_request_bytes: usize,
+}
+
+impl Default for WatchableStore {
+    /// A fresh store of a member with the default request limit.
+    fn default() -> WatchableStore {
+        WatchableStore::new(KvStore::default(), DEFAULT_MAX_REQUEST_BYTES)
+    }
 }
 
 impl WatchableStore {
