@@ -282,16 +282,20 @@ fn a_blocked_stream_holds_nobody_back() {
 
 #[test]
 fn a_long_history_comes_in_batches_of_a_thousand_revisions() {
+    let key = Bytes::from_static(b"key");
     let mut store = WatchableStore::default();
     for i in 0..2500 {
-        store.write(|txn| txn.put(&Bytes::from_static(b"key"), Bytes::from(i.to_string()), 0));
+        store.write(|txn| txn.put(&key, Bytes::from(i.to_string()), 0));
     }
-    store.open_stream(1);
-    store.watch(1, &WatchCreateRequest { key: Bytes::from_static(b"key"), start_revision: 1, ..Default::default() });
-    let mut sizes = Vec::new();
-    while store.unsynced() > 0 {
-        store.sync_watchers();
-        sizes.extend(store.drain_responses().iter().map(|(_, response)| response.events.len()));
+    for range_end in [Bytes::new(), Bytes::from_static(b"kez"), Bytes::from_static(&[0])] {
+        store.open_stream(1);
+        let request = WatchCreateRequest { key: key.clone(), range_end, start_revision: 1, ..Default::default() };
+        store.watch(1, &request);
+        let mut sizes = Vec::new();
+        while store.unsynced() > 0 {
+            store.sync_watchers();
+            sizes.extend(store.drain_responses().iter().map(|(_, response)| response.events.len()));
+        }
+        assert_eq!(sizes, [0, 1000, 1000, 500]);
     }
-    assert_eq!(sizes, [0, 1000, 1000, 500]);
 }
