@@ -406,3 +406,31 @@ fn run(access: &mut Access<'_, '_>, request: &TxnRequest, path: &mut Path<'_>) -
     }
     Ok(TxnResponse { header: Some(ResponseHeader::default()), succeeded, responses })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn put_op(key: &'static [u8], value: &'static [u8], ignore_value: bool) -> RequestOp {
+        let (key, value) = (Bytes::from_static(key), Bytes::from_static(value));
+        let put = PutRequest { key, value, ignore_value, ..PutRequest::default() };
+        RequestOp { request: Some(RequestOpKind::Put(put)) }
+    }
+
+    /// Upstream lets this pass, and every member that applies it dies.
+    #[test]
+    fn a_put_cannot_keep_a_value_that_its_transaction_deletes() {
+        let mut store = WatchableStore::default();
+        let success = vec![put_op(b"b", b"1", false)];
+        apply_txn(&mut store, &TxnRequest { success, ..TxnRequest::default() }).expect("a plain put");
+        let (key, range_end) = (Bytes::from_static(b"a"), Bytes::from_static(&[0]));
+        let delete = DeleteRangeRequest { key, range_end, prev_kv: false };
+        let delete = RequestOp { request: Some(RequestOpKind::DeleteRange(delete)) };
+        let request = TxnRequest { success: vec![delete, put_op(b"b", b"", true)], ..TxnRequest::default() };
+        assert_eq!(check_txn(&request, MAX_TXN_OPS), Ok(()));
+        assert_eq!(apply_txn(&mut store, &request), Err(EtcdError::KeyNotFound));
+        assert_eq!((store.kv().revision(), store.kv().entry_count()), (2, 1));
+    }
+}

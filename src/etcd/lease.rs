@@ -209,3 +209,52 @@ impl Lessor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SimTime {
+        SimTime::ZERO + Micros::from_secs(seconds)
+    }
+
+    #[test]
+    fn only_a_primary_counts() {
+        let mut lessor = Lessor::default();
+        assert_eq!(lessor.grant(1, 10, at(0)), Ok(10));
+        assert_eq!(lessor.next_expiry(), None);
+        lessor.promote(at(100), Micros::from_secs(1));
+        assert_eq!(lessor.next_expiry(), Some(at(111)));
+        assert_eq!(lessor.grant(2, 5, at(101)), Ok(5));
+        assert_eq!(lessor.by_expiry(), [2, 1]);
+        assert_eq!(lessor.expired(at(106)).collect::<Vec<_>>(), [2]);
+        lessor.demote();
+        assert_eq!((lessor.next_expiry(), lessor.get(2).and_then(Lease::expiry)), (None, None));
+    }
+
+    #[test]
+    fn a_checkpoint_outlives_the_primary_and_a_renewal_outlives_the_checkpoint() {
+        let mut lessor = Lessor::default();
+        lessor.promote(at(0), Micros(0));
+        lessor.grant(1, 100, at(0)).expect("a free id");
+        lessor.checkpoint(1, 30).expect("a known lease");
+        lessor.demote();
+        lessor.promote(at(70), Micros(0));
+        assert_eq!(lessor.next_expiry(), Some(at(100)));
+        assert_eq!(lessor.renew(1, at(80)), Ok(100));
+        assert_eq!(lessor.next_expiry(), Some(at(180)));
+    }
+
+    #[test]
+    fn a_lease_knows_its_keys_as_they_move() {
+        let mut lessor = Lessor::default();
+        lessor.grant(1, 10, at(0)).expect("a free id");
+        let key = Bytes::from_static(b"key");
+        lessor.attach(1, &key);
+        lessor.attach(0, &key);
+        assert_eq!(lessor.get(1).map(|lease| lease.keys().count()), Some(1));
+        lessor.detach(1, b"key");
+        assert_eq!(lessor.remove(1), Ok(OrdSet::new()));
+        assert_eq!(lessor.remove(1), Err(EtcdError::LeaseNotFound));
+    }
+}

@@ -15,7 +15,7 @@ use control_plane_lab::etcd::apply::quota::{self, Alarm, Alarms, Gated, Quota};
 use control_plane_lab::etcd::error::{EtcdError, Status};
 use control_plane_lab::etcd::lease::Lessor;
 use control_plane_lab::etcd::mvcc::store::COMPACTION_BATCH;
-use control_plane_lab::etcd::mvcc::{KvStore, Revision, StreamId, WatchableStore};
+use control_plane_lab::etcd::mvcc::{KvStore, Revision, Stored, StreamId, WatchableStore};
 use control_plane_lab::sim::clock::{Micros, SimTime};
 use prost::Message;
 use serde_json::{Map, Value, json};
@@ -47,6 +47,50 @@ fn every_recorded_trace() {
         return;
     }
     replay_profiles(&root, &["kv", "txn", "watch", "compact", "lease", "quota", "special"]);
+    for name in ["snap_small", "snap_rich"] {
+        restore_snapshot(&root.join(format!("snapshots/{name}.json")));
+    }
+}
+
+/// Reads a store back from the entries of a real snapshot: what lives, its leases and its hashes are as etcd said.
+fn restore_snapshot(path: &Path) {
+    let text = fs::read_to_string(path).expect("a readable snapshot");
+    let snapshot: Value = serde_json::from_str(&text).expect("a snapshot in JSON");
+    let mut lessor = Lessor::default();
+    for lease in list(&snapshot, "leases") {
+        lessor.restore(int(lease, "ID"), int(lease, "TTL"), int(lease, "RemainingTTL"));
+    }
+    let entries = list(&snapshot, "revisions").map(|entry| {
+        let revision = Revision::new(int(entry, "main"), int(entry, "sub"));
+        let key = bytes(entry, "key");
+        if flag(entry, "tombstone") {
+            return (revision, Stored::tombstone(key, revision.main));
+        }
+        let kv = KeyValue {
+            key,
+            create_revision: int(entry, "create_revision"),
+            mod_revision: int(entry, "mod_revision"),
+            version: int(entry, "version"),
+            value: bytes(entry, "value"),
+            lease: int(entry, "lease"),
+        };
+        (revision, Stored::live(kv))
+    });
+    let compacted = int(&snapshot, "compact_revision");
+    let kv = KvStore::restore(entries, compacted, compacted, lessor);
+    assert_eq!(kv.revision(), int(&snapshot, "current_revision"));
+    for hash in list(&snapshot, "hashkv") {
+        let at = int(hash, "revision");
+        assert_eq!(kv.hash_kv(at).map(i64::from), Ok(int(hash, "hash")), "at {at}");
+    }
+    let everything =
+        RangeRequest { key: Bytes::from_static(&[0]), range_end: Bytes::from_static(&[0]), ..Default::default() };
+    let live = apply::apply_range(&kv, &everything).expect("the present can be read");
+    assert_eq!(kvs_value(&live.kvs), snapshot["live_kvs"]);
+    for (id, lease) in kv.lessor.iter() {
+        let attached: Vec<&Bytes> = live.kvs.iter().filter(|kv| kv.lease == id).map(|kv| &kv.key).collect();
+        assert_eq!(Vec::from_iter(lease.keys()), attached);
+    }
 }
 
 fn replay_profiles(root: &Path, profiles: &[&str]) -> usize {

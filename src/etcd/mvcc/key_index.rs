@@ -58,14 +58,19 @@ impl RevisionList {
         }
     }
 
-    /// The last entry with `main <= at`.
-    fn last_at(&self, at: i64) -> Option<Revision> {
+    /// How many entries have `main <= at`.
+    fn count_at(&self, at: i64) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = (low + high) / 2;
             if self.get(middle).main <= at { low = middle + 1 } else { high = middle }
         }
-        low.checked_sub(1).map(|i| self.get(i))
+        low
+    }
+
+    /// The last entry with `main <= at`.
+    fn last_at(&self, at: i64) -> Option<Revision> {
+        self.count_at(at).checked_sub(1).map(|i| self.get(i))
     }
 }
 
@@ -219,6 +224,14 @@ impl KeyIndex {
         let life = &self.closed[low.checked_sub(1)?].revisions;
         let buried = life.get(life.len() - 1).main <= at;
         if buried { None } else { life.last_at(at) }
+    }
+
+    /// The writes from revision `from` on, tombstones included, oldest first.
+    pub fn since(&self, from: i64) -> impl Iterator<Item = Revision> + '_ {
+        self.generations().flat_map(move |life| {
+            let first = life.revisions.count_at(from - 1);
+            (first..life.revisions.len()).map(|i| life.revisions.get(i))
+        })
     }
 
     /// Forgets the oldest write, which compaction has removed. True when nothing is left of the key.

@@ -158,6 +158,12 @@ impl KvStore {
             .map(|(revision, stored)| (*revision, stored))
     }
 
+    /// A key's writes from revision `from` on, oldest first.
+    pub fn history(&self, key: &[u8], from: i64) -> impl Iterator<Item = &Stored> {
+        let revisions = self.index.get(key).into_iter().flat_map(move |index| index.since(from));
+        revisions.filter_map(|revision| self.revisions.get(&revision))
+    }
+
     /// How many entries the revision store holds.
     pub fn entry_count(&self) -> usize {
         self.revisions.len()

@@ -111,7 +111,7 @@ fn every_revision_reads_as_it_was_written() {
     for seed in seeds(40) {
         println!("seed {seed}");
         let mut random = Random(seed);
-        let mut store = WatchableStore::new(KvStore::default(), 1 << 20);
+        let mut store = WatchableStore::default();
         let mut model = Model::new();
         for _ in 0..300 {
             write(&mut random, &mut store, &mut model);
@@ -166,7 +166,7 @@ fn every_watcher_gets_every_event_once_and_in_order() {
     for seed in seeds(40) {
         println!("seed {seed}");
         let mut random = Random(seed);
-        let mut store = WatchableStore::new(KvStore::default(), 1 << 20);
+        let mut store = WatchableStore::default();
         let mut model = Model::new();
         let mut clients: BTreeMap<(StreamId, i64), Client> = BTreeMap::new();
         let mut compacted = Vec::new();
@@ -254,7 +254,7 @@ fn every_watcher_gets_every_event_once_and_in_order() {
 
 #[test]
 fn a_blocked_stream_holds_nobody_back() {
-    let mut store = WatchableStore::new(KvStore::default(), 1 << 20);
+    let mut store = WatchableStore::default();
     let everything = WatchCreateRequest { range_end: Bytes::from_static(&[0]), ..WatchCreateRequest::default() };
     for stream in [1, 2] {
         store.open_stream(stream);
@@ -282,16 +282,20 @@ fn a_blocked_stream_holds_nobody_back() {
 
 #[test]
 fn a_long_history_comes_in_batches_of_a_thousand_revisions() {
-    let mut store = WatchableStore::new(KvStore::default(), 1 << 20);
+    let key = Bytes::from_static(b"key");
+    let mut store = WatchableStore::default();
     for i in 0..2500 {
-        store.write(|txn| txn.put(&Bytes::from_static(b"key"), Bytes::from(i.to_string()), 0));
+        store.write(|txn| txn.put(&key, Bytes::from(i.to_string()), 0));
     }
-    store.open_stream(1);
-    store.watch(1, &WatchCreateRequest { key: Bytes::from_static(b"key"), start_revision: 1, ..Default::default() });
-    let mut sizes = Vec::new();
-    while store.unsynced() > 0 {
-        store.sync_watchers();
-        sizes.extend(store.drain_responses().iter().map(|(_, response)| response.events.len()));
+    for range_end in [Bytes::new(), Bytes::from_static(b"kez"), Bytes::from_static(&[0])] {
+        store.open_stream(1);
+        let request = WatchCreateRequest { key: key.clone(), range_end, start_revision: 1, ..Default::default() };
+        store.watch(1, &request);
+        let mut sizes = Vec::new();
+        while store.unsynced() > 0 {
+            store.sync_watchers();
+            sizes.extend(store.drain_responses().iter().map(|(_, response)| response.events.len()));
+        }
+        assert_eq!(sizes, [0, 1000, 1000, 500]);
     }
-    assert_eq!(sizes, [0, 1000, 1000, 500]);
 }

@@ -36,6 +36,9 @@ const GRPC_OVERHEAD: usize = 512 * 1024;
 /// The id of messages that belong to the stream and not to one watcher.
 pub const NO_WATCH: i64 = -1;
 
+/// The largest request a member takes (`etcd --max-request-bytes`).
+pub const DEFAULT_MAX_REQUEST_BYTES: usize = 1_572_864;
+
 /// Names a client's stream on its member.
 pub type StreamId = u64;
 
@@ -91,20 +94,26 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, stored: &Stored) {
+    fn new(watcher: WatcherId, min_revision: i64) -> Batch {
+        Batch { watcher, min_revision, events: Vec::new(), revisions: 0, last: 0, more_from: None }
+    }
+
+    /// Takes an event if the watcher has still to see it. True when it is the first that no longer fits.
+    fn add(&mut self, stored: &Stored) -> bool {
         let revision = stored.kv().mod_revision;
         if revision < self.min_revision || self.more_from.is_some() {
-            return;
+            return false;
         }
         if revision != self.last {
             self.last = revision;
             self.revisions += 1;
             if self.revisions > BATCH_REVISIONS {
                 self.more_from = Some(revision);
-                return;
+                return true;
             }
         }
         self.events.push(stored.event());
+        false
     }
 }
 
@@ -147,6 +156,13 @@ pub struct WatchableStore {
     /// Streams with something to send and a client that reads.
     ready: OrdSet<StreamId>,
     max_request_bytes: usize,
+}
+
+impl Default for WatchableStore {
+    /// A fresh store of a member with the default request limit.
+    fn default() -> WatchableStore {
+        WatchableStore::new(KvStore::default(), DEFAULT_MAX_REQUEST_BYTES)
+    }
 }
 
 impl WatchableStore {
@@ -341,34 +357,13 @@ impl WatchableStore {
     /// so and get nothing more. Returns how many are still unsynced.
     pub fn sync_watchers(&mut self) -> usize {
         let (now, compacted) = (self.kv.revision(), self.kv.compact_revision());
-        let mut chosen = WatcherIndex::default();
-        let mut batches: Vec<Batch> = Vec::new();
-        let mut lost: Vec<WatcherId> = Vec::new();
-        for id in self.unsynced.iter().take(WATCHERS_PER_SYNC) {
-            let watcher = &self.watchers[id];
-            if watcher.min_revision < compacted {
-                lost.push(*id);
-                continue;
-            }
-            chosen.insert(&watcher.key, &watcher.range_end, batches.len());
-            batches.push(Batch {
-                watcher: *id,
-                min_revision: watcher.min_revision,
-                events: Vec::new(),
-                revisions: 0,
-                last: 0,
-                more_from: None,
-            });
-        }
+        let chosen = self.unsynced.iter().take(WATCHERS_PER_SYNC).copied();
+        let (lost, chosen): (Vec<WatcherId>, Vec<WatcherId>) =
+            chosen.partition(|id| self.watchers[id].min_revision < compacted);
         for id in lost {
             self.tell_compacted(id, compacted);
         }
-        if let Some(from) = batches.iter().map(|batch| batch.min_revision).min() {
-            for (_, stored) in self.kv.entries(Revision::new(from, 0)) {
-                chosen.visit(&stored.kv().key, &mut |batch: &usize| batches[*batch].add(stored));
-            }
-        }
-        for batch in batches {
+        for batch in self.read_history(&chosen) {
             self.unsynced.remove(&batch.watcher);
             self.caught_up(batch.watcher.0);
             let next = batch.more_from.unwrap_or(now + 1).max(batch.min_revision);
@@ -376,6 +371,37 @@ impl WatchableStore {
             self.deliver(batch.watcher, batch.events, now, batch.more_from);
         }
         self.unsynced.len()
+    }
+
+    /// The next batch of each watcher. One key's history is read from its index; ranges share one pass over the
+    /// revisions, which ends early when no watcher has room.
+    fn read_history(&self, chosen: &[WatcherId]) -> Vec<Batch> {
+        let mut batches = Vec::with_capacity(chosen.len());
+        let mut ranges = WatcherIndex::default();
+        let (mut from, mut hungry) = (i64::MAX, 0);
+        for id in chosen {
+            let watcher = &self.watchers[id];
+            let mut batch = Batch::new(*id, watcher.min_revision);
+            if let KeySpan::One(key) = KeySpan::of(&watcher.key, &watcher.range_end) {
+                for stored in self.kv.history(key, watcher.min_revision) {
+                    if batch.add(stored) {
+                        break;
+                    }
+                }
+            } else {
+                ranges.insert(&watcher.key, &watcher.range_end, batches.len());
+                from = from.min(watcher.min_revision);
+                hungry += 1;
+            }
+            batches.push(batch);
+        }
+        let mut entries = self.kv.entries(Revision::new(from, 0));
+        while hungry > 0
+            && let Some((_, stored)) = entries.next()
+        {
+            ranges.visit(&stored.kv().key, &mut |batch: &usize| hungry -= usize::from(batches[*batch].add(stored)));
+        }
+        batches
     }
 
     /// Sends victims what they missed, where their streams have room again. Returns how many are left.
