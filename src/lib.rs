@@ -4,5 +4,6 @@ pub mod raft;
 pub mod etcd;
 pub mod shell;
 pub mod lab;
+pub mod transcript;
 #[cfg(feature = "ui")]
 pub mod ui;

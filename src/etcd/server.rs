@@ -70,12 +70,6 @@ fn check(request: &Request) -> Result<(), EtcdError> {
     }
 }
 
-/// Whether no branch of the transaction writes; such a one is a read and does not go through the log.
-fn is_read_only(txn: &TxnRequest) -> bool {
-    let reads = |op: &RequestOp| matches!(op.request, Some(RequestOpKind::Range(_)));
-    txn.success.iter().chain(&txn.failure).all(reads)
-}
-
 /// Whether every read of the transaction may be stale.
 fn is_serializable(txn: &TxnRequest) -> bool {
     let serializable = |op: &RequestOp| matches!(&op.request, Some(RequestOpKind::Range(range)) if range.serializable);
@@ -129,7 +123,7 @@ impl Member {
             Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) => {
                 self.propose(at, (conn, call), request.clone(), out);
             }
-            Request::Txn(txn) if !is_read_only(txn) => self.propose(at, (conn, call), request.clone(), out),
+            Request::Txn(txn) if !apply::is_read_only(txn) => self.propose(at, (conn, call), request.clone(), out),
             Request::Txn(txn) if !is_serializable(txn) => self.read(at, reader),
             Request::Range(range) if !range.serializable => self.read(at, reader),
             Request::MemberList(MemberListRequest { linearizable: true }) => self.read(at, reader),

@@ -2,3 +2,4 @@
 mod conformance;
 mod etcdctl;
 mod tidy;
+mod transcripts;

@@ -6,7 +6,6 @@
 //!
 //! Upstream: `server/mvcc` of 3.5.
 
-pub mod crc32c;
 pub mod key_index;
 pub mod revision;
 pub mod store;

@@ -14,7 +14,6 @@ use std::ops::Bound;
 use bytes::{Bytes, BytesMut};
 use imbl::{OrdMap, Vector};
 
-use super::crc32c;
 use super::key_index::KeyIndex;
 use super::revision::{KeySpan, Revision, Stored};
 use super::tree_index::{TreeIndex, Written};
@@ -291,7 +290,7 @@ impl KvStore {
         // Entries that compaction may already have removed are left out, unless nothing is alive at this revision:
         // then upstream's filter is an empty set, which it takes for no filter.
         let filter = self.compacted >= 0 && self.index.range(KeySpan::From(b"")).any(|index| index.get(at).is_some());
-        let mut crc = crc32c::update(0, b"key");
+        let mut crc = crc32c::crc32c(b"key");
         let mut entry = BytesMut::new();
         for (revision, stored) in &self.revisions {
             if revision.main > at {
@@ -306,7 +305,7 @@ impl KvStore {
             entry.clear();
             stored.encode_key(*revision, &mut entry);
             stored.encode_value(&mut entry);
-            crc = crc32c::update(crc, &entry);
+            crc = crc32c::crc32c_append(crc, &entry);
         }
         Ok(crc)
     }
