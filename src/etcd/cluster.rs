@@ -22,8 +22,8 @@ impl Default for Timing {
 
 impl Timing {
     /// How many heartbeat intervals make an election time-out.
-    pub fn election_ticks(&self) -> usize {
-        (self.election.0 / self.heartbeat.0.max(1)) as usize
+    pub fn election_ticks(&self) -> u32 {
+        (self.election.0 / self.heartbeat.0.max(1)) as u32
     }
 
     /// How long a member works on a request before it gives up: five seconds for its own work and two election time-outs.

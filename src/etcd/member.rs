@@ -374,7 +374,7 @@ impl Member {
 
     /// Hands parked proposals to Raft; without a leader they stay where they are, as in etcd, until they run out.
     fn propose_parked(&mut self, at: Moment, out: &mut Outbox) {
-        while self.node.raft().lead() != PeerId::NONE {
+        while self.node.raft().leader() != PeerId::NONE {
             let Some((id, data)) = self.proposals.parked.pop_front() else { return };
             if let Err(error) = self.with_node(at, |node| node.propose(data)) {
                 // A transfer of leadership is under way, or too much waits for commitment.

@@ -10,7 +10,7 @@
 
 use crate::etcd::Fact;
 use crate::etcd::client::{ClientId, WatchKey};
-use crate::raft::{Entry, Index, RaftEvent, Term};
+use crate::raft::{Entry, EventKind, Index, RaftEvent, Term};
 use crate::sim::{EventId, HostId, SimTime};
 use imbl::{OrdMap, OrdSet, Vector};
 use std::fmt;
@@ -123,7 +123,7 @@ impl Check {
                 self.logs[usize::from(host.0)].truncate(last.0 as usize);
                 None
             }
-            Fact::Raft(RaftEvent::BecameLeader { term, .. }) => self.elected(host, *term),
+            Fact::Raft(RaftEvent { kind: EventKind::BecameLeader { term }, .. }) => self.elected(host, *term),
             Fact::Appended { entries } => entries.iter().find_map(|entry| self.appended(host, entry)),
             Fact::Committed { index, term } => {
                 self.committed = self.committed.max((*index, *term));

@@ -2,7 +2,7 @@
 
 use super::Input;
 use crate::etcd::Fact;
-use crate::raft::{RaftEvent, Term};
+use crate::raft::{EventKind, Term};
 use crate::sim::{EventId, Fault, HostId, SimTime};
 use imbl::{OrdSet, Vector};
 
@@ -67,37 +67,44 @@ impl Chronicle {
         self.push(at, event, Mark::Fault(fault));
     }
 
-    pub(super) fn observe(&mut self, at: SimTime, event: EventId, host: HostId, fact: &Fact) {
+    pub(super) fn observe(&mut self, at: SimTime, event_id: EventId, host: HostId, fact: &Fact) {
         match fact {
-            Fact::Raft(RaftEvent::BecameLeader { term, .. }) => {
-                self.leading.insert(host);
-                self.push(at, event, Mark::Elected { host, term: *term });
-            }
-            Fact::Raft(RaftEvent::BecameCandidate { term, .. }) => {
-                self.push(at, event, Mark::Campaign { host, term: *term, pre: false });
-            }
-            Fact::Raft(RaftEvent::BecamePreCandidate { term, .. }) => {
-                self.push(at, event, Mark::Campaign { host, term: *term, pre: true });
-            }
-            Fact::Raft(RaftEvent::BecameFollower { term, .. }) => {
-                if self.leading.remove(&host).is_some() {
-                    self.push(at, event, Mark::SteppedDown { host, term: *term });
-                }
-            }
+            Fact::Raft(event) => self.raft(at, event_id, host, &event.kind),
             Fact::Applied { entry, revision: Some(revision) } if *revision > self.revision => {
                 self.revision = *revision;
-                self.push(at, event, Mark::Write { revision: *revision, term: entry.term });
+                self.push(at, event_id, Mark::Write { revision: *revision, term: entry.term });
             }
             Fact::Watched { revisions, .. } => {
                 if let Some(&revision) = revisions.last() {
-                    self.push(at, event, Mark::Watched { revision });
+                    self.push(at, event_id, Mark::Watched { revision });
                 }
             }
             Fact::Started { .. } => {
                 self.leading.remove(&host);
-                self.push(at, event, Mark::Started { host });
+                self.push(at, event_id, Mark::Started { host });
             }
-            Fact::Refused { .. } => self.push(at, event, Mark::Refused { host }),
+            Fact::Refused { .. } => self.push(at, event_id, Mark::Refused { host }),
+            _ => {}
+        }
+    }
+
+    fn raft(&mut self, at: SimTime, event: EventId, host: HostId, kind: &EventKind) {
+        match kind {
+            EventKind::BecameLeader { term } => {
+                self.leading.insert(host);
+                self.push(at, event, Mark::Elected { host, term: *term });
+            }
+            EventKind::BecameCandidate { term } => {
+                self.push(at, event, Mark::Campaign { host, term: *term, pre: false });
+            }
+            EventKind::BecamePreCandidate { term } => {
+                self.push(at, event, Mark::Campaign { host, term: *term, pre: true });
+            }
+            EventKind::BecameFollower { term, .. } => {
+                if self.leading.remove(&host).is_some() {
+                    self.push(at, event, Mark::SteppedDown { host, term: *term });
+                }
+            }
             _ => {}
         }
     }

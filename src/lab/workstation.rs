@@ -11,11 +11,10 @@ use imbl::Vector;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A program's timer. `life` is that of the command line that set it: a later one does not hear it.
+/// A program's timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerNote {
     terminal: u8,
-    life: u32,
     token: Token,
 }
 
@@ -57,8 +56,6 @@ struct Owned {
 #[derive(Clone, Debug, Hash)]
 pub struct Terminal {
     shell: Shell,
-    /// Counts command lines.
-    life: u32,
     scrollback: Vector<Printed>,
     bytes: usize,
 }
@@ -137,7 +134,7 @@ impl Workstation {
             endpoints,
         };
         let terminal =
-            || Terminal { shell: Shell::new(machine.clone()), life: 0, scrollback: Vector::new(), bytes: 0 };
+            || Terminal { shell: Shell::new(machine.clone()), scrollback: Vector::new(), bytes: 0 };
         Workstation {
             host,
             addresses: Arc::new(addresses),
@@ -160,15 +157,11 @@ impl Workstation {
     pub(super) fn line(&mut self, now: SimTime, terminal: u8, text: &str, desk: &mut Desk) {
         let Some(term) = self.terminals.get_mut(usize::from(terminal)) else { return };
         desk.printed = true;
-        if term.is_running() {
-            term.print(now, PrintedKind::Typed, text);
-            return self.tell(now, terminal, Tell::Stdin(text.to_owned()), desk);
-        }
-        term.life += 1;
-        term.print(now, PrintedKind::Command, text);
+        let kind = if term.is_running() { PrintedKind::Typed } else { PrintedKind::Command };
+        term.print(now, kind, text);
         let mut asks = Vec::new();
         term.shell.line(now, text, &mut asks);
-        self.carry_out(now, terminal, asks, desk);
+        self.carry_out(now, terminal, asks, kind == PrintedKind::Typed || !text.trim().is_empty(), desk);
     }
 
     pub(super) fn interrupt(&mut self, now: SimTime, terminal: u8, desk: &mut Desk) {
@@ -180,9 +173,7 @@ impl Workstation {
     }
 
     pub(super) fn timer(&mut self, now: SimTime, timer: TimerNote, desk: &mut Desk) {
-        if self.terminals.get(usize::from(timer.terminal)).is_some_and(|terminal| terminal.life == timer.life) {
-            self.tell(now, timer.terminal, Tell::Timer { token: timer.token }, desk);
-        }
+        self.tell(now, timer.terminal, Tell::Timer { token: timer.token }, desk);
     }
 
     pub(super) fn client_wake(&mut self, now: SimTime, id: ClientId, note: ClientNote, desk: &mut Desk) {
@@ -229,15 +220,14 @@ impl Workstation {
 
     fn tell(&mut self, now: SimTime, terminal: u8, tell: Tell, desk: &mut Desk) {
         let Some(term) = self.terminals.get_mut(usize::from(terminal)) else { return };
-        if !term.is_running() {
-            return;
-        }
+        let was_running = term.is_running();
         let mut asks = Vec::new();
         term.shell.tell(now, tell, &mut asks);
-        self.carry_out(now, terminal, asks, desk);
+        self.carry_out(now, terminal, asks, was_running, desk);
     }
 
-    fn carry_out(&mut self, now: SimTime, terminal: u8, asks: Vec<Ask>, desk: &mut Desk) {
+    /// Does what the shell of a terminal asks; `was_running` if a line was under way until now.
+    fn carry_out(&mut self, now: SimTime, terminal: u8, asks: Vec<Ask>, was_running: bool, desk: &mut Desk) {
         let mut to_heed = Vec::new();
         for ask in asks {
             let term = &mut self.terminals[usize::from(terminal)];
@@ -273,16 +263,19 @@ impl Workstation {
                     }
                 }
                 Ask::Sleep { token, span } => {
-                    desk.timers.push((span, TimerNote { terminal, life: term.life, token }));
+                    desk.timers.push((span, TimerNote { terminal, token }));
                 }
                 Ask::Fault(fault) => desk.faults.push(fault),
-                Ask::Exit(status) => {
-                    term.print(now, PrintedKind::Done(status), "");
-                    desk.printed = true;
-                }
+                // A terminal's shell outlives its programs.
+                Ask::Exit(_) => {}
             }
         }
-        if !self.terminals[usize::from(terminal)].is_running() {
+        let term = &mut self.terminals[usize::from(terminal)];
+        if was_running && !term.is_running() {
+            term.print(now, PrintedKind::Done(term.shell.status()), "");
+            desk.printed = true;
+        }
+        if term.shell.is_idle() {
             self.close_clients(terminal, desk);
         }
         for id in to_heed {

@@ -214,6 +214,11 @@ impl Shell {
         !self.frames.is_empty() || self.current != Current::Ready
     }
 
+    /// Nothing runs at all, in the background neither.
+    pub fn is_idle(&self) -> bool {
+        !self.running() && self.children.is_empty()
+    }
+
     /// `$?`: how the last command ended.
     pub fn status(&self) -> i32 {
         self.status

@@ -11,8 +11,8 @@
 //! OK
 //! ```
 //!
-//! A block is a line, its expected output after `----`, and an empty line (an output that holds empty lines ends at a
-//! second `----`). Lines that begin with `#` are prose. What a line may be:
+//! A block is a line, its expected output after `----`, and an empty line; an output that holds empty lines stands between
+//! two doubled marks. Lines that begin with `#` are prose. What a line may be:
 //!
 //! | line | does | prints |
 //! |---|---|---|
@@ -187,8 +187,8 @@ impl Runner {
                 None => writeln!(output, "{name}: off"),
                 Some(member) => {
                     let raft = member.raft();
-                    let lead = self.lab.cluster().peer(raft.lead()).map_or("none", |peer| &peer.name);
-                    writeln!(output, "{name}: {} term {} lead {lead}", raft.state(), raft.term().0)
+                    let lead = self.lab.cluster().peer(raft.leader()).map_or("none", |peer| &peer.name);
+                    writeln!(output, "{name}: {:?} term {} lead {lead}", raft.state(), raft.term().0)
                 }
             }
             .expect("a String takes everything");
@@ -202,7 +202,7 @@ impl Runner {
         for (host, member) in self.lab.members() {
             let raft = member.raft();
             let (last, commit) = (raft.last_index().0, raft.committed().0);
-            let terms: Vec<String> = (1..=last).map(|index| raft.term_at(Index(index)).0.to_string()).collect();
+            let terms: Vec<String> = (1..=last).map(|index| raft.term_at(Index(index)).map_or(0, |term| term.0).to_string()).collect();
             let name = &names[usize::from(host.0)];
             writeln!(output, "{name}: terms {} committed {commit}", terms.join(" ")).expect("a String takes everything");
         }
@@ -233,34 +233,26 @@ pub fn rewrite(text: &str) -> String {
             continue;
         }
         let output = runner.line(line);
-        let long = output.lines().any(str::is_empty);
-        let end = if long { "----\n" } else { "" };
-        write!(out, "{line}\n----\n{output}{end}").expect("a String takes everything");
+        let mark = if output.lines().any(str::is_empty) { "----\n----\n" } else { "----\n" };
+        let end = if mark.len() > 5 { mark } else { "" };
+        write!(out, "{line}\n{mark}{output}{end}").expect("a String takes everything");
         skip_expected(&mut lines);
     }
     out
 }
 
 /// Passes over what was expected before.
-fn skip_expected<'a>(lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str> + Clone>) {
-    if lines.peek() != Some(&"----") {
+fn skip_expected<'a>(lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>) {
+    if lines.next_if_eq(&"----").is_none() {
         return;
     }
-    lines.next();
-    let rest: Vec<&str> = lines.clone().take_while(|line| !line.starts_with("$ ")).collect();
-    let long_end = rest.iter().position(|line| *line == "----");
-    let short_end = rest.iter().position(|line| line.is_empty()).unwrap_or(rest.len());
-    // An output with empty lines in it is closed by a second mark; the mark of the next block stands behind its line.
-    let end = match long_end {
-        Some(end) if end > short_end && !is_head(&rest, end) => end + 1,
-        _ => short_end,
-    };
-    for _ in 0..end {
-        lines.next();
+    if lines.next_if_eq(&"----").is_none() {
+        while lines.next_if(|line| !line.is_empty()).is_some() {}
+        return;
     }
-}
-
-/// Whether the mark at this position belongs to a block that begins on the line before it.
-fn is_head(lines: &[&str], mark: usize) -> bool {
-    mark >= 2 && lines[mark - 2].is_empty() && !lines[mark - 1].is_empty()
+    while let Some(line) = lines.next() {
+        if line == "----" && lines.next_if_eq(&"----").is_some() {
+            return;
+        }
+    }
 }

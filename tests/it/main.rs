@@ -1,5 +1,6 @@
 //! One integration binary.
 mod conformance;
 mod etcdctl;
+mod lab;
 mod tidy;
 mod transcripts;
