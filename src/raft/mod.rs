@@ -1,1 +1,59 @@
-//! Consensus as a pure state machine.
+//! Consensus as a pure state machine, in the manner of `etcd-io/raft`.
+//!
+//! What it is: one member's half of the Raft protocol. Messages and ticks go in; messages to send, state to make
+//! durable and entries to apply come out, all through [`RawNode`]. Nothing else influences it: no clock, no I/O, no
+//! randomness but a seed in [`Config`]. The whole of a member is one value that can be cloned, compared by hash and
+//! run twice with the same result.
+//!
+//! What it is not: it does not store, send or apply anything itself. [`RawNode`] says what must happen in what order.
+//!
+//! ```text
+//!                       timeout                        quorum of votes
+//!            ┌──────────┐ ───> ┌──────────────┐ ───> ┌───────────┐ ───> ┌────────┐
+//!   start ─> │ Follower │      │ PreCandidate │      │ Candidate │      │ Leader │
+//!            └──────────┘ <─── └──────────────┘ <─── └───────────┘ <─── └────────┘
+//!                   a leader of this term appears, or any message of a higher term
+//! ```
+//!
+//! (Without PreVote a follower becomes a candidate at once.)
+//!
+//! Upstream: `raft.go`, `log.go`, `log_unstable.go`, `storage.go`, `rawnode.go`, `read_only.go`, and the folders
+//! `tracker/`, `quorum/`, `confchange/`, `raftpb/`.
+//!
+//! Simplified: the storage is owned by the [`RawNode`] instead of shared with it, and cannot fail to be read.
+//! Simplified: `Bootstrap` is absent; a member starts from a [`ConfState`] in its storage.
+
+mod candidate;
+mod confchange;
+mod describe;
+mod event;
+mod follower;
+mod leader;
+mod log;
+mod log_unstable;
+mod message;
+mod progress;
+mod quorum;
+#[allow(clippy::module_inception)]
+mod raft;
+mod raw_node;
+mod read_only;
+mod storage;
+mod tracker;
+
+pub use confchange::{AnyConfChange, Changer};
+pub use confchange::{
+    ConfChange, ConfChangeError, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2,
+};
+pub use event::{DroppedRequest, EventKind, Level, RaftEvent, VoteFacts};
+pub use message::{
+    ConfState, Entry, EntryId, EntryType, HardState, Index, Message, MessageType, PeerId, ReadState, Snapshot,
+    SnapshotMetadata, SoftState, StateType, Term,
+};
+pub use progress::{Inflights, Progress, ProgressState, ProgressStatus};
+pub use quorum::{JointConfig, MajorityConfig, VoteResult};
+pub use raft::{Config, Raft, RaftError};
+pub use raw_node::{RawNode, Ready, SnapshotReport};
+pub use read_only::ReadOnlyOption;
+pub use storage::{MemStorage, Storage, StorageError};
+pub use tracker::{ProgressMap, ProgressTracker, TrackerConfig};
