@@ -11,12 +11,14 @@
 //!
 //! Not here: how a call reaches a member (the workstation), and what a terminal looks like (the page).
 
+pub mod completion;
 pub mod environment;
 pub mod etcdctl;
 pub mod filters;
 pub mod grammar;
 pub mod interpreter;
 pub mod lab_cmd;
+pub mod line_editor;
 pub mod printers;
 pub mod process;
 mod programs;

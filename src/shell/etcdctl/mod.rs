@@ -293,6 +293,11 @@ fn find(arguments: &[String]) -> Result<(Option<&'static Command>, Vec<String>),
     }
 }
 
+/// The command that is being typed, for completion.
+pub fn lookup(arguments: &[String]) -> Option<&'static Command> {
+    find(arguments).ok().and_then(|(command, _)| command)
+}
+
 /// The arguments that are neither flags nor values of flags.
 ///
 /// As in cobra: a flag that it does not know (and `--help` is unknown so far) is taken to have a value.
