@@ -27,7 +27,7 @@ test: ## Everything that must hold: lint, engine, lessons, release page in Chrom
 	@$(MAKE) --no-print-directory lint-only
 	cargo test $(ENGINE)
 	@$(MAKE) --no-print-directory lessons-only dist/index.html
-	node --test --test-timeout=300000 --test-reporter=spec tests/browser/*.test.mjs
+	node --test --test-timeout=300000 tests/browser/*.test.mjs
 
 fuzz: ## Random faults over many seeds, checked after every event (SEEDS=…)
 	@tools/setup.sh rust
