@@ -13,7 +13,7 @@ SEEDS ?= 2000
 ENGINE := --locked --no-default-features
 # Optimised even for checking: so it shares the macros that the page's own build has compiled.
 PAGE := --locked --release --target wasm32-unknown-unknown --features ui --lib --bin control-plane-lab
-PAGE_SOURCES := $(shell find src assets lessons -type f) index.html Trunk.toml Cargo.toml Cargo.lock tools/stamp.mjs
+PAGE_SOURCES := $(shell find src assets lessons) index.html Trunk.toml Cargo.toml Cargo.lock tools/stamp.mjs
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -69,7 +69,7 @@ lint-only:
 lessons-only:
 	@if [ -f src/bin/lab.rs ]; then set -x; cargo run --quiet $(ENGINE) --bin lab -- lessons check; fi
 
-# Built only when something it is made of is newer.
+# Built only when something it is made of is newer; folders count, for what was added or removed.
 dist/index.html: $(PAGE_SOURCES)
 	@tools/setup.sh rust page
 	trunk build --release
