@@ -46,9 +46,9 @@ self.addEventListener('fetch', (event) => {
   url.search = '';
   if (request.method !== 'GET' || !url.href.startsWith(scope.href)) return;
   if (request.mode === 'navigate') {
-    event.respondWith(networkFirst(request, url.href === scope.href ? home : url.href, home));
+    event.respondWith(networkFirst(request, url.href === scope.href ? home : url.href));
   } else if (url.href.startsWith(lessons)) {
-    event.respondWith(networkFirst(request, url.href, null));
+    event.respondWith(networkFirst(request, url.href));
   } else if (precached.has(url.href)) {
     event.respondWith(cacheFirst(request, url.href));
   }
@@ -59,17 +59,24 @@ async function cacheFirst(request, key) {
   return (await cache.match(key)) ?? fetch(request);
 }
 
-async function networkFirst(request, key, otherwise) {
+async function networkFirst(request, key) {
   const cache = await caches.open(cacheName);
-  const kept = (await cache.match(key)) ?? (otherwise && (await cache.match(otherwise)));
+  const kept = await cache.match(key);
   const asked = fetch(request, { cache: 'no-cache' }).then(async (response) => {
     // Only lessons are kept anew: the page must stay the one that this build's files belong to.
     if (response.ok && key.startsWith(lessons)) await cache.put(key, response.clone());
     return response;
   });
-  if (!kept) return asked;
-  asked.catch(() => {});
-  const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
-  const answer = await Promise.race([asked.catch(() => null), patience]);
-  return answer?.ok ? answer : kept;
+  if (kept) {
+    const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+    const answer = await Promise.race([asked.catch(() => null), patience]);
+    return answer?.ok ? answer : kept;
+  }
+  try {
+    return await asked;
+  } catch (error) {
+    // An address that no file answers to, with the server gone: the page is still here.
+    if (request.mode === 'navigate') return Response.redirect(scope.href);
+    throw error;
+  }
 }

@@ -1,0 +1,78 @@
+# `make` alone lists the commands. Each does its own set-up; the first time takes minutes, then seconds.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The tools that set-up put into the project come before any others.
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+
+PORT ?= 8080
+SEEDS ?= 2000
+ENGINE := --locked --no-default-features
+# Optimised even for checking: so it shares the macros that the page's own build has compiled.
+PAGE := --locked --release --target wasm32-unknown-unknown --features ui --lib --bin control-plane-lab
+PAGE_SOURCES := $(shell find src assets lessons) index.html Trunk.toml Cargo.toml Cargo.lock tools/stamp.mjs
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: ## Build the page and serve it at http://127.0.0.1:8080 (PORT=… for another)
+	@$(MAKE) --no-print-directory dist/index.html
+	@node tools/serve.mjs --live --port $(PORT) dist
+
+test: ## Everything that must hold: lint, engine, lessons, release page in Chromium
+	@tools/setup.sh rust page browser
+	@$(MAKE) --no-print-directory lint-only
+	cargo test $(ENGINE)
+	@$(MAKE) --no-print-directory lessons-only dist/index.html
+	node --test --test-timeout=300000 tests/browser/*.test.mjs
+
+fuzz: ## Random faults over many seeds, checked after every event (SEEDS=…)
+	@tools/setup.sh rust
+	LAB_FUZZ_SEEDS=$(SEEDS) cargo test $(ENGINE) --profile fuzz --test it fuzz -- --nocapture | tee >(cat >&2) \
+		| grep -q ' [1-9][0-9]* passed' || { echo 'make fuzz: a test failed, or none ran' >&2; exit 1; }
+
+bless: ## Rewrite the golden files of the tests; read the diff before you commit it
+	@tools/setup.sh rust
+	UPDATE_EXPECT=1 cargo test $(ENGINE)
+	@git --no-pager diff --stat -- tests
+
+lint: ## Format check and clippy, engine and page
+	@tools/setup.sh rust
+	@$(MAKE) --no-print-directory lint-only
+
+dist: ## The release page into dist/, ready for any static host, and what it weighs
+	@$(MAKE) --no-print-directory dist/index.html
+	@node tools/size.mjs dist
+
+bench: ## Measure what docs/performance.md states
+	@tools/setup.sh rust page browser
+	@$(MAKE) --no-print-directory dist/index.html
+	@if [ -f src/bin/lab.rs ]; then set -x; cargo run --quiet $(ENGINE) --release --bin lab -- bench; fi
+	node tests/browser/bench.mjs
+
+fonts: ## Cut the fonts anew (only when their characters change; needs Python 3)
+	@tools/fonts.sh
+
+clean: ## Remove what was built; the installed tools stay
+	cargo clean
+	rm -rf dist
+
+lint-only:
+	cargo fmt --check
+	cargo clippy $(ENGINE) --all-targets -- -D warnings
+	cargo clippy $(PAGE) -- -D warnings
+
+# Each lesson's start must fail its goal and its solution must reach it.
+lessons-only:
+	@if [ -f src/bin/lab.rs ]; then set -x; cargo run --quiet $(ENGINE) --bin lab -- lessons check; fi
+
+# Built only when something it is made of is newer; folders count, for what was added or removed.
+dist/index.html: $(PAGE_SOURCES)
+	@tools/setup.sh rust page
+	trunk build --release
+	@touch $@
+
+.PHONY: help run test fuzz bless lint dist bench fonts clean lint-only lessons-only
