@@ -460,8 +460,7 @@ impl Shell {
             self.run(now, &command, outputs, asks);
             return;
         };
-        if self.depth >= DEPTH_MAX || !self.count_command(asks) {
-            self.status = 1;
+        if !self.count_command(asks) {
             return;
         }
         let process = Process::Shell(Box::new(self.subshell(list)));
@@ -538,7 +537,7 @@ impl Shell {
         (input, out, err): (Input, Sink, Sink),
         asks: &mut Vec<Ask>,
     ) {
-        if let Some((stdout, stderr, status)) = self.builtin(now, &argv, asks) {
+        if let Some((stdout, stderr, status)) = self.builtin(&argv, asks) {
             for (sink, text) in [(out, stdout), (err, stderr)] {
                 if !text.is_empty() {
                     self.emit(sink, text, asks);
@@ -778,7 +777,7 @@ impl Shell {
     }
 
     /// Commands that must run in the shell itself: standard output, standard error, status.
-    fn builtin(&mut self, now: SimTime, argv: &[String], asks: &mut Vec<Ask>) -> Option<(String, String, i32)> {
+    fn builtin(&mut self, argv: &[String], asks: &mut Vec<Ask>) -> Option<(String, String, i32)> {
         let ok = |text: String| Some((text, String::new(), 0));
         let failed = |text: String| Some((String::new(), text, 1));
         let (name, arguments) = argv.split_first()?;
@@ -816,7 +815,7 @@ impl Shell {
                 let lines = self.jobs();
                 ok(lines.map(|(number, _, text)| format!("[{number}]+  {:<24}{text} &\n", "Running")).collect())
             }
-            "kill" | "fg" | "wait" => self.job_control(now, name, arguments, asks),
+            "kill" | "fg" | "wait" => self.job_control(name, arguments, asks),
             "exit" if self.interactive => ok("This terminal stays open; close it with its own button.\n".to_owned()),
             "exit" => {
                 let status = arguments.first().and_then(|status| status.parse::<u8>().ok());
@@ -827,13 +826,7 @@ impl Shell {
         }
     }
 
-    fn job_control(
-        &mut self,
-        now: SimTime,
-        name: &str,
-        arguments: &[String],
-        asks: &mut Vec<Ask>,
-    ) -> Option<(String, String, i32)> {
+    fn job_control(&mut self, name: &str, arguments: &[String], asks: &mut Vec<Ask>) -> Option<(String, String, i32)> {
         let wanted = match arguments {
             [] => self.jobs().last().map(|(_, id, _)| id),
             [.., which] => self
@@ -850,7 +843,6 @@ impl Shell {
             };
         };
         if name == "kill" {
-            self.deliver(now, id, Tell::Interrupt, asks);
             if let Some(Child { role: Role::Job { number, text }, .. }) = self.drop_child(id, asks) {
                 self.notices.push(format!("[{number}]+  {:<24}{text}\n", "Terminated"));
             }

@@ -365,10 +365,10 @@ impl World {
     fn notify(&mut self) {
         let mut sent = Vec::new();
         for watch in &mut self.watches {
-            let header = Some(header(self.revision, self.nodes));
+            let header = header(self.revision, self.nodes);
             if watch.next < self.compacted {
                 let compact_revision = self.compacted;
-                let header = Some(ResponseHeader { revision: 0, ..header.unwrap() });
+                let header = Some(ResponseHeader { revision: 0, ..header });
                 let response = WatchResponse { header, canceled: true, compact_revision, ..WatchResponse::default() };
                 watch.next = i64::MAX;
                 sent.push((watch.terminal, watch.token, response));
@@ -387,6 +387,7 @@ impl World {
             }
             watch.next = watch.next.max(self.revision + 1);
             if !events.is_empty() {
+                let header = Some(header);
                 sent.push((watch.terminal, watch.token, WatchResponse { header, events, ..WatchResponse::default() }));
             }
         }
@@ -611,8 +612,8 @@ impl World {
 
 /// The first number that can only be a hash.
 fn hash_in(stdout: &str) -> u32 {
-    let numbers = stdout.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u32>().ok());
-    numbers.filter(|number| *number > 65_535).next().unwrap_or(0)
+    let mut numbers = stdout.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u32>().ok());
+    numbers.find(|number| *number > 65_535).unwrap_or(0)
 }
 
 fn unreachable(endpoint: &str) -> CallError {
