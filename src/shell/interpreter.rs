@@ -19,10 +19,16 @@ use super::grammar::{self, Body, Command, Entry, Join, List, Piece, Pipeline, Re
 use super::process::{Ask, Program, Tell, Token};
 use super::programs::Process;
 use super::text;
-use crate::sim::SimTime;
+use crate::sim::{Micros, SimTime};
 
 /// Commands that one line may run, loops and substitutions counted: enough to fill a store, too few to stop the page.
 const COMMANDS_MAX: u32 = 20_000;
+
+/// Commands run at one moment of the world; then the shell rests, so that Ctrl-C can reach a long loop.
+const BURST_MAX: u32 = 200;
+
+/// How long it rests: about what a real shell needs for so many commands that start nothing.
+const REST: Micros = Micros::from_millis(1);
 
 /// Shells inside shells; `sh -c` may name itself.
 const DEPTH_MAX: u8 = 16;
@@ -52,6 +58,8 @@ pub struct Shell {
     interactive: bool,
     depth: u8,
     commands_left: u32,
+    /// Commands run since the shell was last told something.
+    burst: u32,
     /// What is left to do, innermost last.
     frames: Vec<Frame>,
     current: Current,
@@ -100,6 +108,8 @@ enum Current {
         todo: Vec<Arc<List>>,
         outputs: Vec<String>,
     },
+    /// Pauses in a long loop.
+    Resting(Token),
     /// Waits for the parts of a pipeline: child and status.
     Running(Vec<(u32, Option<i32>)>),
 }
@@ -165,6 +175,7 @@ impl Shell {
             interactive: true,
             depth: 0,
             commands_left: COMMANDS_MAX,
+            burst: 0,
             frames: Vec::new(),
             current: Current::Ready,
             children: BTreeMap::new(),
@@ -194,6 +205,7 @@ impl Shell {
             }
         }
         self.commands_left = COMMANDS_MAX;
+        self.burst = 0;
         self.input.clear();
         self.input_closed = false;
         match grammar::parse(line) {
@@ -242,6 +254,7 @@ impl Shell {
             interactive: false,
             depth: self.depth + 1,
             commands_left: self.commands_left,
+            burst: 0,
             frames: vec![Frame::List { list, entry: 0, part: 0 }],
             current: Current::Ready,
             children: BTreeMap::new(),
@@ -319,7 +332,14 @@ impl Shell {
                     }
                     continue;
                 }
-                Current::Expanding { .. } | Current::Running(_) => break,
+                Current::Expanding { .. } | Current::Running(_) | Current::Resting(_) => break,
+            }
+            if self.burst >= BURST_MAX {
+                let token = Token(self.token_next);
+                self.token_next += 1;
+                self.current = Current::Resting(token);
+                asks.push(Ask::Sleep { token, span: REST });
+                break;
             }
             let Some(frame) = self.frames.last_mut() else { break };
             match frame {
@@ -386,6 +406,7 @@ impl Shell {
             return false;
         }
         self.commands_left -= 1;
+        self.burst += 1;
         true
     }
 
@@ -879,6 +900,7 @@ impl Shell {
 impl Program for Shell {
     /// A terminal's line comes without its newline; see [`Tell::Stdin`].
     fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Vec<Ask>) {
+        self.burst = 0;
         match tell {
             Tell::Start => {}
             Tell::Stdin(line) => {
@@ -904,6 +926,7 @@ impl Program for Shell {
                     self.deliver(now, route.child, Tell::Answer { token: route.token, result }, asks);
                 }
             }
+            Tell::Timer { token } if self.current == Current::Resting(token) => self.current = Current::Ready,
             Tell::Timer { token } => {
                 if let Some(route) = self.routes.remove(&token) {
                     self.deliver(now, route.child, Tell::Timer { token: route.token }, asks);
@@ -1065,6 +1088,15 @@ mod tests {
             std::mem::take(&mut self.output)
         }
 
+        /// Runs a line to its end, through all its rests.
+        fn to_end(&mut self, line: &str) -> String {
+            let mut output = self.line(line);
+            while self.shell.running() {
+                output += &self.wake();
+            }
+            output
+        }
+
         fn tell(&mut self, tell: Tell) -> String {
             let mut asks = Vec::new();
             self.now += Micros(1);
@@ -1176,17 +1208,24 @@ mod tests {
     }
 
     #[test]
+    fn a_long_loop_can_be_stopped() {
+        let mut terminal = Terminal::new();
+        terminal.line("for i in $(seq 1000); do echo $i; done");
+        assert!(terminal.shell.running());
+        assert!(!terminal.wake().contains("\n500\n"));
+        terminal.tell(Tell::Interrupt);
+        assert!(!terminal.shell.running());
+    }
+
+    #[test]
     fn hostile_lines_end() {
         let mut terminal = Terminal::new();
-        terminal.line("S='sh -c \"$S\"'; export S; sh -c \"$S\"");
-        assert!(!terminal.shell.running());
+        terminal.to_end("S='sh -c \"$S\"'; export S; sh -c \"$S\"");
         assert!(
-            terminal.line("for i in $(seq 300); do for j in $(seq 300); do true; done; done").contains("more than")
+            terminal.to_end("for i in $(seq 300); do for j in $(seq 300); do true; done; done").contains("more than")
         );
-        terminal.line(&format!("A=x; for i in $(seq 40); do A=$A$A; done; {}", "echo $(true);".repeat(2_000)));
-        assert!(!terminal.shell.running());
-        assert!(terminal.line("echo ${A}").len() <= VALUE_BYTES_MAX + 1);
-        terminal.line(&format!("echo {}", "$(echo)".repeat(15_000)));
-        assert!(!terminal.shell.running());
+        terminal.to_end(&format!("A=x; for i in $(seq 40); do A=$A$A; done; {}", "echo $(true);".repeat(2_000)));
+        assert!(terminal.to_end("echo ${A}").len() <= VALUE_BYTES_MAX + 1);
+        terminal.to_end(&format!("echo {}", "$(echo)".repeat(15_000)));
     }
 }
