@@ -6,5 +6,6 @@ pub mod shell;
 pub mod lab;
 pub mod transcript;
 pub mod lesson;
+pub mod projection;
 #[cfg(feature = "ui")]
 pub mod ui;

@@ -1,0 +1,6 @@
+//! Level 8: what there is to see, as plain values.
+//!
+//! A projection is a function of the world that returns a value one can compare: a view holds the last one and draws
+//! what differs. Nothing here knows a browser, so that everything a view claims can be tested without one.
+
+pub mod terminal;
