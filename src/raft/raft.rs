@@ -212,7 +212,8 @@ impl<S: Storage> Raft<S> {
         config.validate();
         let (hard_state, conf_state) = storage.initial_state();
         let applying_size_max = match config.max_committed_size_per_ready {
-            0 => config.max_size_per_msg,
+            // A limit of nothing at all would never let anything be applied; of one byte, it is one entry at a time.
+            0 => config.max_size_per_msg.max(1),
             limit => limit,
         };
         let mut raft = Raft {

@@ -158,6 +158,7 @@ impl Group {
     fn dispatch(&mut self, d: &Directive) -> Outcome {
         match d.command.as_str() {
             // add-nodes 3 voters=(1,2,3) learners=(4) index=10 content=foo inflight=2 prevote=true
+            // (of our own: max-size-per-msg=0 max-uncommitted-size=8)
             "add-nodes" => return self.add_nodes(d),
             // campaign 1
             "campaign" => return self.on(d, |node| node.raw.campaign().map_err(|error| error.to_string())),
@@ -324,7 +325,7 @@ impl Group {
         let config = Config {
             election_tick: 3,
             heartbeat_tick: 1,
-            max_size_per_msg: u64::MAX,
+            max_size_per_msg: d.value("max-size-per-msg").map_or(Ok(u64::MAX), |_| number(d, "max-size-per-msg"))?,
             max_inflight_msgs: if d.value("inflight").is_some() { number(d, "inflight")? as usize } else { 1 << 30 },
             max_committed_size_per_ready: optional("max-committed-size-per-ready")?,
             max_uncommitted_entries_size: optional("max-uncommitted-size")?,
