@@ -19,7 +19,8 @@
 //! [`PeerId::APPEND_THREAD`] are done in order, durably, and messages to [`PeerId::APPLY_THREAD`] likewise. When one is
 //! done, its `responses` are delivered: to this member by [`RawNode::step`], to others over the network. All other
 //! messages may be sent at once. `entries`, `hard_state`, `snapshot` and `committed_entries` of the `Ready` are then
-//! only for looking at.
+//! only for looking at. A snapshot may be restored while older entries still wait to be applied: entries at or before
+//! its index are then skipped, membership changes included.
 //!
 //! An error that [`RaftError::is_fatal`] stops the member: what it promised to keep is gone.
 //!
