@@ -55,7 +55,8 @@ pub struct Config {
     pub disable_conf_change_validation: bool,
     /// A leader that is removed or demoted steps down.
     pub step_down_on_removal: bool,
-    /// Decides the election timeouts.
+    /// Decides the election timeouts. Members that share a seed time out together: give each its own, and a new one
+    /// at each start.
     pub seed: u64,
 }
 

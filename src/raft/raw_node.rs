@@ -37,7 +37,7 @@ use super::message::{
     encoded_size,
 };
 use super::progress::ProgressStatus;
-use super::raft::{CampaignType, Config, Raft, RaftError};
+use super::raft::{Config, Raft, RaftError};
 use super::storage::Storage;
 
 /// Work for the caller. See the contract above.
@@ -129,11 +129,6 @@ impl<S: Storage> RawNode<S> {
         self.raft.tick();
     }
 
-    /// Lets time pass for the election timeout without campaigning: for members that are asleep.
-    pub fn tick_quiesced(&mut self) {
-        self.raft.election_elapsed += 1;
-    }
-
     /// Starts an election now.
     pub fn campaign(&mut self) -> Result<(), RaftError> {
         self.step_local(MessageType::MsgHup, PeerId::NONE)
@@ -204,11 +199,6 @@ impl<S: Storage> RawNode<S> {
 
     fn step_local(&mut self, msg_type: MessageType, from: PeerId) -> Result<(), RaftError> {
         self.raft.step(Message { msg_type, from, ..Message::default() })
-    }
-
-    /// Campaigns as the target of a leadership transfer would, whatever the leases of others say.
-    pub fn campaign_by_force(&mut self) {
-        self.raft.hup(CampaignType::Transfer);
     }
 
     // Out.

@@ -685,7 +685,8 @@ fn quorum(d: &Directive) -> String {
         .map(|(id, input)| (id, input.as_str()))
         .filter(|(_, input)| *input != "_")
         .collect();
-    let config = JointConfig { incoming: MajorityConfig::of(&first), outgoing: MajorityConfig::of(&second) };
+    let majority = |ids: &[PeerId]| ids.iter().copied().collect::<MajorityConfig>();
+    let config = JointConfig { incoming: majority(&first), outgoing: majority(&second) };
     let swapped = JointConfig { incoming: config.outgoing.clone(), outgoing: config.incoming.clone() };
     let twice = JointConfig { incoming: config.incoming.clone(), outgoing: config.incoming.clone() };
     if d.command == "vote" {
