@@ -16,7 +16,6 @@ use bytes::Bytes;
 
 use super::message::{ConfState, Entry, EntryType, Index, PeerId};
 use super::progress::Progress;
-use super::quorum::MajorityConfig;
 use super::tracker::{ProgressMap, ProgressTracker, TrackerConfig};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -538,13 +537,6 @@ pub(super) fn restore(
     Ok(tracker)
 }
 
-impl MajorityConfig {
-    /// The majority of these ids, however ordered.
-    pub fn of(ids: &[PeerId]) -> MajorityConfig {
-        ids.iter().copied().collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -596,6 +588,47 @@ mod tests {
         for state in states {
             let tracker = restore(ProgressTracker::new(1, 0), Index(10), &state).unwrap();
             assert_eq!(tracker.config.conf_state(), state);
+        }
+    }
+
+    /// Any changes made one by one come to the same as the same changes made at once, through a joint configuration.
+    #[test]
+    fn one_by_one_and_jointly_come_to_the_same() {
+        let mut state = 1u64;
+        let mut number = |below: u64| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (state >> 33) % below
+        };
+        let types = [ConfChangeType::AddNode, ConfChangeType::RemoveNode, ConfChangeType::AddLearnerNode];
+        let keep = ConfChangeSingle { change_type: ConfChangeType::AddNode, node_id: PeerId(1) };
+        for _ in 0..500 {
+            let start =
+                ConfState { voters: vec![PeerId(1), PeerId(2)], learners: vec![PeerId(3)], ..Default::default() };
+            let start = restore(ProgressTracker::new(1, 0), Index(10), &start).unwrap();
+            let mut steps: Vec<ConfChangeSingle> = (0..1 + number(6))
+                .map(|_| ConfChangeSingle { change_type: types[number(3) as usize], node_id: PeerId(2 + number(5)) })
+                .collect();
+            // So that there is always a voter.
+            steps.push(keep);
+            let mut singly = start.clone();
+            for step in &steps {
+                let step = std::slice::from_ref(step);
+                let changed = Changer { tracker: &singly, last_index: Index(10) }.simple(step).unwrap();
+                (singly.config, singly.progress) = changed;
+            }
+            let mut jointly = start.clone();
+            for change in [
+                ConfChangeV2 {
+                    transition: ConfChangeTransition::JointExplicit,
+                    changes: steps.clone(),
+                    ..Default::default()
+                },
+                ConfChangeV2::default(),
+            ] {
+                let changed = Changer { tracker: &jointly, last_index: Index(10) }.change(&change).unwrap();
+                (jointly.config, jointly.progress) = changed;
+            }
+            assert_eq!(singly, jointly, "{steps:?}");
         }
     }
 }

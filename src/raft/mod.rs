@@ -39,6 +39,8 @@ mod raft;
 mod raw_node;
 mod read_only;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod tracker;
 
 pub use confchange::{AnyConfChange, Changer};

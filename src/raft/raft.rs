@@ -55,7 +55,8 @@ pub struct Config {
     pub disable_conf_change_validation: bool,
     /// A leader that is removed or demoted steps down.
     pub step_down_on_removal: bool,
-    /// Decides the election timeouts.
+    /// Decides the election timeouts. Members that share a seed time out together: give each its own, and a new one
+    /// at each start.
     pub seed: u64,
 }
 
@@ -212,7 +213,8 @@ impl<S: Storage> Raft<S> {
         config.validate();
         let (hard_state, conf_state) = storage.initial_state();
         let applying_size_max = match config.max_committed_size_per_ready {
-            0 => config.max_size_per_msg,
+            // A limit of nothing at all would never let anything be applied; of one byte, it is one entry at a time.
+            0 => config.max_size_per_msg.max(1),
             limit => limit,
         };
         let mut raft = Raft {

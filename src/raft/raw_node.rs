@@ -19,7 +19,8 @@
 //! [`PeerId::APPEND_THREAD`] are done in order, durably, and messages to [`PeerId::APPLY_THREAD`] likewise. When one is
 //! done, its `responses` are delivered: to this member by [`RawNode::step`], to others over the network. All other
 //! messages may be sent at once. `entries`, `hard_state`, `snapshot` and `committed_entries` of the `Ready` are then
-//! only for looking at.
+//! only for looking at. A snapshot may be restored while older entries still wait to be applied: entries at or before
+//! its index are then skipped, membership changes included.
 //!
 //! An error that [`RaftError::is_fatal`] stops the member: what it promised to keep is gone.
 //!
@@ -36,7 +37,7 @@ use super::message::{
     encoded_size,
 };
 use super::progress::ProgressStatus;
-use super::raft::{CampaignType, Config, Raft, RaftError};
+use super::raft::{Config, Raft, RaftError};
 use super::storage::Storage;
 
 /// Work for the caller. See the contract above.
@@ -128,11 +129,6 @@ impl<S: Storage> RawNode<S> {
         self.raft.tick();
     }
 
-    /// Lets time pass for the election timeout without campaigning: for members that are asleep.
-    pub fn tick_quiesced(&mut self) {
-        self.raft.election_elapsed += 1;
-    }
-
     /// Starts an election now.
     pub fn campaign(&mut self) -> Result<(), RaftError> {
         self.step_local(MessageType::MsgHup, PeerId::NONE)
@@ -203,11 +199,6 @@ impl<S: Storage> RawNode<S> {
 
     fn step_local(&mut self, msg_type: MessageType, from: PeerId) -> Result<(), RaftError> {
         self.raft.step(Message { msg_type, from, ..Message::default() })
-    }
-
-    /// Campaigns as the target of a leadership transfer would, whatever the leases of others say.
-    pub fn campaign_by_force(&mut self) {
-        self.raft.hup(CampaignType::Transfer);
     }
 
     // Out.

@@ -2,5 +2,6 @@
 mod conformance;
 mod etcdctl;
 mod lab;
+mod raft_datadriven;
 mod tidy;
 mod transcripts;
