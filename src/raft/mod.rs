@@ -21,6 +21,8 @@
 //! `tracker/`, `quorum/`, `confchange/`, `raftpb/`.
 //!
 //! Simplified: the storage is owned by the [`RawNode`] instead of shared with it, and cannot fail to be read.
+//! Simplified: where upstream panics because the storage lost what it had promised to keep, [`RawNode::step`] returns
+//! an error that [`RaftError::is_fatal`]: a learner may bring this about, and it is the member that must die of it.
 //! Simplified: `Bootstrap` is absent; a member starts from a [`ConfState`] in its storage.
 
 mod candidate;
