@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::confchange::AnyConfChange;
+use super::confchange_message::AnyConfChange;
 use super::message::{EntryId, Index, MessageType, PeerId, StateType, Term};
 use super::progress::ProgressStatus;
 use super::raft::RaftError;

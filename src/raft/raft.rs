@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::confchange::{self, Changer, ConfChangeV2};
+use super::confchange::{self, Changer};
+use super::confchange_message::ConfChangeV2;
 use super::event::{EventKind, EventLog, VoteFacts};
 use super::log::RaftLog;
 use super::message::{
@@ -264,7 +265,7 @@ impl<S: Storage> Raft<S> {
     /// Takes one message, from another member or from ourselves.
     pub fn step(&mut self, m: Message) -> Result<(), RaftError> {
         let committed = self.log.committed;
-        let result = self.step_inner(m);
+        let result = self.dispatch(m);
         if self.log.committed != committed {
             self.emit(EventKind::CommitAdvanced { commit: self.log.committed });
         }
@@ -276,7 +277,7 @@ impl<S: Storage> Raft<S> {
         result
     }
 
-    fn step_inner(&mut self, m: Message) -> Result<(), RaftError> {
+    fn dispatch(&mut self, m: Message) -> Result<(), RaftError> {
         if m.term != Term::ZERO {
             if m.term > self.term && !self.accept_higher_term(&m) {
                 return Ok(());

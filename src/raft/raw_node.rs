@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::confchange::{AnyConfChange, ConfChangeV2};
+use super::confchange_message::{AnyConfChange, ConfChangeV2};
 use super::event::RaftEvent;
 use super::message::{
     ConfState, Entry, HardState, Index, Message, MessageType, PeerId, ReadState, Snapshot, SoftState, Term,
