@@ -22,7 +22,8 @@
 //!
 //! Simplified: the storage is owned by the [`RawNode`] instead of shared with it, and cannot fail to be read.
 //! Simplified: where upstream panics because the storage lost what it had promised to keep, [`RawNode::step`] returns
-//! an error that [`RaftError::is_fatal`]: a learner may bring this about, and it is the member that must die of it.
+//! an error that [`RaftError::is_fatal`]: a user of the lab may bring this about, and it is the member
+//! that must die of it, not the page.
 //! Simplified: `Bootstrap` is absent; a member starts from a [`ConfState`] in its storage.
 
 // What members say to each other, and what happened.
