@@ -22,6 +22,9 @@
 //! only for looking at. A snapshot may be restored while older entries still wait to be applied: entries at or before
 //! its index are then skipped, membership changes included.
 //!
+//! After a MsgSnap was sent, [`RawNode::report_snapshot`] tells how that ended: nothing else is sent to the peer before
+//! that, or before the peer itself acknowledges.
+//!
 //! An error that [`RaftError::is_fatal`] stops the member: what it promised to keep is gone.
 //!
 //! Upstream: `rawnode.go`, and `Ready` of `node.go`.
@@ -30,7 +33,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::confchange::{AnyConfChange, ConfChangeV2};
+use super::confchange::ConfChangeError;
+use super::confchange_message::{AnyConfChange, ConfChangeV2};
 use super::event::RaftEvent;
 use super::message::{
     ConfState, Entry, HardState, Index, Message, MessageType, PeerId, ReadState, Snapshot, SoftState, Term,
@@ -84,7 +88,7 @@ pub struct RawNode<S> {
 }
 
 impl<S: Storage> RawNode<S> {
-    /// Starts a member from what `storage` holds.
+    /// Starts a member from what `storage` holds. Panics as [`Raft::new`] does.
     pub fn new(config: Config, storage: S) -> RawNode<S> {
         let raft = Raft::new(config, storage);
         RawNode {
@@ -148,7 +152,18 @@ impl<S: Storage> RawNode<S> {
     }
 
     /// Applies a committed membership change. The result belongs into snapshots from here on.
+    ///
+    /// Panics on a change that cannot be made, as upstream does: to remove all voters, say. Where users propose such
+    /// changes, use [`RawNode::try_apply_conf_change`].
     pub fn apply_conf_change(&mut self, change: impl Into<ConfChangeV2>) -> ConfState {
+        match self.try_apply_conf_change(change) {
+            Ok(conf_state) => conf_state,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`RawNode::apply_conf_change`], but a change that cannot be made changes nothing and says why.
+    pub fn try_apply_conf_change(&mut self, change: impl Into<ConfChangeV2>) -> Result<ConfState, ConfChangeError> {
         self.raft.apply_conf_change(&change.into())
     }
 

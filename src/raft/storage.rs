@@ -49,7 +49,8 @@ pub trait Storage {
 
     fn last_index(&self) -> Index;
 
-    /// The latest snapshot of the state machine.
+    /// The latest snapshot of the state machine. It is sent to peers that need one, so it must be at least as new as the
+    /// change that added them: a peer ignores a snapshot that does not name it.
     fn snapshot(&self) -> Result<Arc<Snapshot>, StorageError>;
 }
 

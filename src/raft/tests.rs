@@ -392,6 +392,16 @@ fn a_clone_is_a_world_of_its_own() {
     assert_eq!(leader, again);
 }
 
+#[test]
+fn the_last_voter_cannot_be_removed() {
+    let mut leader = node(1, &[]);
+    elect(&mut leader);
+    let before = leader.clone();
+    let remove = ConfChange { change_type: ConfChangeType::RemoveNode, node_id: PeerId(1), ..ConfChange::default() };
+    assert_eq!(leader.try_apply_conf_change(remove), Err(ConfChangeError::RemovedAllVoters));
+    assert_eq!(leader, before);
+}
+
 // Snapshots and reads.
 
 #[test]
