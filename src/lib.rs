@@ -1,9 +1,9 @@
 //! Control Plane Lab: a whole control plane as one deterministic value.
-pub mod sim;
-pub mod raft;
 pub mod etcd;
-pub mod shell;
 pub mod lab;
+pub mod raft;
+pub mod shell;
+pub mod sim;
 pub mod transcript;
 pub mod lesson;
 pub mod projection;

@@ -1,6 +1,9 @@
 //! One integration binary.
 mod conformance;
+mod datadriven;
 mod etcdctl;
 mod lab;
+mod raft_datadriven;
+mod raft_fuzz;
 mod tidy;
 mod transcripts;
