@@ -1,7 +1,7 @@
 //! `lab`: the engine without the page.
 
-use control_plane_lab::lab::{Input, Lab, Scenario, archive::Archive, fuzz};
 use control_plane_lab::lab::workstation::PrintedKind;
+use control_plane_lab::lab::{Input, Lab, Scenario, archive::Archive, fuzz};
 use control_plane_lab::sim::SimTime;
 use lexopt::prelude::*;
 use std::process::ExitCode;

@@ -127,13 +127,8 @@ struct Watch {
 impl Client {
     /// A client of these endpoints: each as it was written, and where it leads.
     pub fn new(id: ClientId, endpoints: Vec<(String, Address)>) -> Client {
-        let endpoint = |(name, address)| Endpoint {
-            name,
-            address,
-            state: EndpointState::Idle,
-            backoff: REDIAL,
-            last_error: None,
-        };
+        let endpoint =
+            |(name, address)| Endpoint { name, address, state: EndpointState::Idle, backoff: REDIAL, last_error: None };
         Client {
             id,
             endpoints: endpoints.into_iter().map(endpoint).collect(),
@@ -440,8 +435,7 @@ impl Client {
             }
             return;
         }
-        let Some((&key, watch)) =
-            self.watches.iter_mut().find(|(_, watch)| watch.server_id == Some(response.watch_id))
+        let Some((&key, watch)) = self.watches.iter_mut().find(|(_, watch)| watch.server_id == Some(response.watch_id))
         else {
             return;
         };

@@ -28,8 +28,8 @@ use super::wal;
 use super::wire::{CallId, ConnId, Wire};
 use super::{Fact, Note, Outbox, VERSION};
 use crate::raft::{
-    self, AnyConfChange, ConfChange, ConfChangeType, Config, Entry, EntryType, Index, MemStorage, MessageType, PeerId,
-    RawNode, Ready, StateType, Term,
+    self, AnyConfChange, ConfChange, ConfChangeType, Config, Entry, EntryType, Index, MemStorage, PeerId, RawNode,
+    Ready, StateType, Term,
 };
 use crate::sim::{Delivery, Disk, EventId, HostId, Micros, Prng, SimTime};
 use bytes::Bytes;
@@ -130,7 +130,14 @@ pub struct Moment {
 
 impl Member {
     /// Starts a member on what its disk holds: a new one writes its first records, a known one recovers.
-    pub fn boot(cluster: &Arc<Cluster>, host: HostId, disk: &mut Disk, seed: u64, now: Moment, out: &mut Outbox) -> Option<Member> {
+    pub fn boot(
+        cluster: &Arc<Cluster>,
+        host: HostId,
+        disk: &mut Disk,
+        seed: u64,
+        now: Moment,
+        out: &mut Outbox,
+    ) -> Option<Member> {
         let peer = cluster.peer_on(host)?.clone();
         let recovered = match disk.file(wal::FILE).map(wal::recover) {
             None => wal::Recovered::default(),
@@ -144,24 +151,19 @@ impl Member {
         disk.truncate(wal::FILE, recovered.sound);
         let fresh = recovered.sound == 0;
         let mut log = recovered.encoder;
-        let (hard_state, entries) = if fresh {
-            let entries = bootstrap_entries(cluster);
-            log.metadata(peer.id.0, cluster.id, &mut |chunk| out.write(wal::FILE, chunk));
-            (raft::HardState { term: Term(1), vote: PeerId::NONE, commit: Index(entries.len() as u64) }, entries)
-        } else {
-            (recovered.hard_state, recovered.entries)
-        };
+        let raft::HardState { term, commit, .. } = recovered.hard_state;
+        let last = recovered.entries.last().map_or(Index(0), |entry| entry.index);
+        out.fact(Fact::Started { term, last, commit, torn_bytes: length - recovered.sound });
+        let (mut hard_state, mut entries) = (recovered.hard_state, recovered.entries);
         if fresh {
+            entries = bootstrap_entries(cluster);
+            hard_state = raft::HardState { term: Term(1), vote: PeerId::NONE, commit: Index(entries.len() as u64) };
             let mut write = |chunk| out.write(wal::FILE, chunk);
+            log.metadata(peer.id.0, cluster.id, &mut write);
             log.hard_state(&hard_state, &mut write);
             entries.iter().for_each(|entry| log.entry(entry, &mut write));
+            out.fact(Fact::Appended { entries: entries.clone() });
         }
-        out.fact(Fact::Started {
-            term: hard_state.term,
-            last: entries.last().map_or(Index(0), |entry| entry.index),
-            commit: hard_state.commit,
-            torn_bytes: length - recovered.sound,
-        });
         let mut storage = MemStorage::new();
         storage.append(&entries);
         storage.set_hard_state(hard_state);
@@ -234,6 +236,11 @@ impl Member {
     /// The leader as this member knows it, or [`PeerId::NONE`].
     pub fn lead(&self) -> PeerId {
         self.lead
+    }
+
+    /// Hosts of the clients that are connected to it.
+    pub fn clients(&self) -> impl Iterator<Item = HostId> {
+        self.connections.hosts()
     }
 
     /// Whether a write to the log is under way.
@@ -477,7 +484,8 @@ impl Member {
         self.node.drain_events().for_each(|event| out.fact(Fact::Raft(event)));
         let leads = self.node.raft().state() == StateType::Leader;
         if leads || !self.cluster.rules.fsync_before_ack {
-            let (first, later) = split_messages(std::mem::take(&mut ready.messages), self.cluster.rules.fsync_before_ack);
+            let (first, later) =
+                split_messages(std::mem::take(&mut ready.messages), self.cluster.rules.fsync_before_ack);
             self.send_all(first, out);
             ready.messages = later;
         }
@@ -533,7 +541,7 @@ impl Member {
         for entry in committed {
             self.apply(at, entry, out);
         }
-        self.node.advance(ready);
+        self.node.advance();
         for reader in self.reads.ready(self.applied) {
             self.answer_read(reader, out);
         }
@@ -638,17 +646,14 @@ impl Member {
         {
             self.membership.add(peer.id, vec![peer.peer_url.clone()]);
         }
-        self.with_node(at, |node| node.apply_conf_change(&change.into()));
+        self.with_node(at, |node| node.apply_conf_change(change));
     }
 }
 
 /// What may go out before the disk is done, and what acknowledges and must wait for it. With the rule switched off,
 /// nothing waits.
 fn split_messages(messages: Vec<raft::Message>, fsync_before_ack: bool) -> (Vec<raft::Message>, Vec<raft::Message>) {
-    let waits = |message: &raft::Message| {
-        matches!(message.msg_type, MessageType::MsgAppResp | MessageType::MsgVoteResp | MessageType::MsgPreVoteResp)
-    };
-    messages.into_iter().partition(|message| !fsync_before_ack || !waits(message))
+    messages.into_iter().partition(|message| !fsync_before_ack || message.may_precede_write())
 }
 
 impl Proposals {

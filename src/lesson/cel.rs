@@ -62,7 +62,13 @@ pub enum Expr {
     Or(Box<Node>, Box<Node>),
     Choose(Box<Node>, Box<Node>, Box<Node>),
     /// `range.kind(name, body)`; `map` may have a condition before its body.
-    Each { kind: Macro, range: Box<Node>, name: String, condition: Option<Box<Node>>, body: Box<Node> },
+    Each {
+        kind: Macro,
+        range: Box<Node>,
+        name: String,
+        condition: Option<Box<Node>>,
+        body: Box<Node>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +120,9 @@ pub trait Object<'a> {
 /// A list that is looked at, not copied.
 pub trait Sequence<'a> {
     fn len(&self) -> usize;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
     fn item(&self, position: usize) -> Option<Value<'a>>;
 }
 

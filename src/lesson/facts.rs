@@ -14,9 +14,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-pub const NAMES: [&str; 11] = [
-    "now", "since", "members", "leader", "term", "kv", "revision", "history", "commands", "terminals", "violations",
-];
+pub const NAMES: [&str; 11] =
+    ["now", "since", "members", "leader", "term", "kv", "revision", "history", "commands", "terminals", "violations"];
 
 /// How far back `history` and `commands` reach: the newest so many. What a check reads stays small however long a
 /// learner plays.

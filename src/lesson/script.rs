@@ -68,7 +68,8 @@ pub(super) fn parse_line(text: &str, line: usize, scenario: &Scenario, problems:
         "wait" => match rest.trim_start().strip_prefix("until ") {
             Some(source) => {
                 let column = column + trimmed.len() - source.len();
-                return Goal::parse(source, line, column, problems).map(|goal| ScriptLine { line, act: Act::WaitUntil(goal) });
+                return Goal::parse(source, line, column, problems)
+                    .map(|goal| ScriptLine { line, act: Act::WaitUntil(goal) });
             }
             None => span(rest).map(Act::Wait),
         },
@@ -107,7 +108,9 @@ fn span(text: &str) -> Result<Micros, String> {
         _ => None,
     };
     let span = span.filter(|span| *span <= WAIT_MAX);
-    span.ok_or_else(|| format!("\"{text}\" is no time to wait; expected such as 3s or 500ms, at most {WAIT_MAX}, or until …"))
+    span.ok_or_else(|| {
+        format!("\"{text}\" is no time to wait; expected such as 3s or 500ms, at most {WAIT_MAX}, or until …")
+    })
 }
 
 /// A fault is checked with machines in the place of placeholders.
@@ -208,7 +211,8 @@ pub fn wait(timeline: &mut Timeline, patience: Micros, mut holds: impl FnMut(&La
 pub fn perform(timeline: &mut Timeline, act: &Act, since: SimTime) -> Result<(), String> {
     if let Act::Type { terminal, text } = act {
         let terminal = usize::from(*terminal);
-        let idle = |lab: &Lab| lab.workstation().terminals().get(terminal).is_some_and(|terminal| !terminal.is_running());
+        let idle =
+            |lab: &Lab| lab.workstation().terminals().get(terminal).is_some_and(|terminal| !terminal.is_running());
         if !wait(timeline, WAIT_MAX, idle) {
             return Err(format!(
                 "terminal {} is still busy after {WAIT_MAX}, so \"{text}\" cannot be typed; expected interrupt {0} before",

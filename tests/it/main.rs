@@ -2,5 +2,6 @@
 mod conformance;
 mod etcdctl;
 mod lab;
+mod lessons;
 mod tidy;
 mod transcripts;
