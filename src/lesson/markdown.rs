@@ -285,7 +285,7 @@ impl Reader<'_> {
             (TagEnd::Table, Tag::Table(align)) => self.table(align, open.rows),
             (TagEnd::Emphasis, _) => self.inline(Inline::Emphasis(inlines)),
             (TagEnd::Strong, _) => self.inline(Inline::Strong(inlines)),
-            (TagEnd::Link, Tag::Link { dest_url, .. }) => self.link(&dest_url.to_string(), inlines, open.offset),
+            (TagEnd::Link, Tag::Link { dest_url, .. }) => self.link(&dest_url.clone(), inlines, open.offset),
             (TagEnd::Image, _) => self.problem(open.offset, "images are not shown; point at the stage".to_owned()),
             _ => {}
         }

@@ -160,6 +160,8 @@ right: 1\nbecause: C\n```\n\n```check\ncommands.exists(c, c.at >= since && c.lin
 ```solution\netcdctl put a 1\n```\n## Two\n\n```check\nkv[\"b\"].value == \"2\"\n```\n```solution\netcdctl put b 2\n```\n## End\n";
 
     fn act(timeline: &mut Timeline, line: &str) {
+        let begin = timeline.lab().now() + Micros::from_millis(100);
+        timeline.run_until(begin, u64::MAX);
         timeline.act(Input::Line { terminal: 0, text: line.to_owned() });
         let end = timeline.lab().now() + Micros::from_secs(1);
         timeline.run_until(end, u64::MAX);
