@@ -28,8 +28,8 @@ use super::wal;
 use super::wire::{CallId, ConnId, Wire};
 use super::{Fact, Note, Outbox, VERSION};
 use crate::raft::{
-    self, AnyConfChange, ConfChange, ConfChangeType, Config, Entry, EntryType, Index, MemStorage, PeerId, RawNode,
-    Ready, StateType, Term,
+    self, AnyConfChange, ConfChange, ConfChangeType, Config, Entry, EntryType, Index, Level, MemStorage, PeerId,
+    RawNode, Ready, StateType, Term,
 };
 use crate::sim::{Delivery, Disk, EventId, HostId, Micros, Prng, SimTime};
 use bytes::Bytes;
@@ -99,6 +99,7 @@ pub struct Member {
     greeted: BTreeSet<PeerId>,
     pub(super) syncing_watchers: bool,
     published: bool,
+    panicked: bool,
 }
 
 /// What this member has proposed and not yet answered.
@@ -203,6 +204,7 @@ impl Member {
             greeted: BTreeSet::new(),
             syncing_watchers: false,
             published: false,
+            panicked: false,
         }
     }
 
@@ -236,6 +238,11 @@ impl Member {
     /// The leader as this member knows it, or [`PeerId::NONE`].
     pub fn lead(&self) -> PeerId {
         self.lead
+    }
+
+    /// Whether it must not run any longer.
+    pub fn has_panicked(&self) -> bool {
+        self.panicked
     }
 
     /// Hosts of the clients that are connected to it.
@@ -469,19 +476,30 @@ impl Member {
 
     /// Works until nothing is ready or the disk has to finish first, and sends what there is to say.
     fn pump(&mut self, at: Moment, out: &mut Outbox) {
-        while self.saving.is_none() && self.node.has_ready() {
+        while self.saving.is_none() && !self.panicked && self.node.has_ready() {
             let ready = self.node.ready();
             self.begin_ready(at, ready, out);
         }
-        self.node.drain_events().for_each(|event| out.fact(Fact::Raft(event)));
+        self.report(out);
         self.tell_watchers(out);
+    }
+
+    /// Passes on what happened inside Raft.
+    fn report(&mut self, out: &mut Outbox) {
+        for event in self.node.drain_events() {
+            if event.level() == Level::Fatal {
+                self.panicked = true;
+                out.fact(Fact::Panicked { why: event.to_string() });
+            }
+            out.fact(Fact::Raft(event));
+        }
     }
 
     fn begin_ready(&mut self, at: Moment, mut ready: Ready, out: &mut Outbox) {
         if let Some(soft) = &ready.soft_state {
             self.follow_leader(at, soft.lead, out);
         }
-        self.node.drain_events().for_each(|event| out.fact(Fact::Raft(event)));
+        self.report(out);
         let leads = self.node.raft().state() == StateType::Leader;
         if leads || !self.cluster.rules.fsync_before_ack {
             let (first, later) =

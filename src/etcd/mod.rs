@@ -59,6 +59,10 @@ pub enum Fact {
     Refused {
         why: String,
     },
+    /// A member found its log to contradict what the others hold, and stopped, as etcd panics.
+    Panicked {
+        why: String,
+    },
     Raft(raft::RaftEvent),
     /// Entries were added to a member's log, not yet durable: from `first` on.
     Appended {

@@ -50,7 +50,7 @@ pub enum Mark {
     Started {
         host: HostId,
     },
-    /// A member will not start.
+    /// A member will not start, or stopped because its log contradicts the others'.
     Refused {
         host: HostId,
     },
@@ -107,7 +107,7 @@ impl Chronicle {
                 self.leading.remove(&host);
                 self.push(at, event_id, Mark::Started { host });
             }
-            Fact::Refused { .. } => self.push(at, event_id, Mark::Refused { host }),
+            Fact::Refused { .. } | Fact::Panicked { .. } => self.push(at, event_id, Mark::Refused { host }),
             _ => {}
         }
     }

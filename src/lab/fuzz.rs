@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How long the faults last, and how long the cluster then gets to come back to itself.
 pub const TROUBLE: Micros = Micros::from_secs(60);
 const HEALING: Micros = Micros::from_secs(20);
-/// A put every so often on each of two terminals; the third one watches.
-const THINK: Micros = Micros::from_millis(120);
+/// A command every so often on each of the writing terminals; the last one watches.
+const THINK: Micros = Micros::from_millis(40);
 const FAULT_PAUSE: Micros = Micros::from_millis(1_500);
 const KEYS: u64 = 8;
-const WATCHER: u8 = 2;
+const WRITERS: u8 = 4;
+const WATCHER: u8 = WRITERS;
 /// No sound run needs more; a run that does is a failure, not a hang.
-const STEPS_MAX: u64 = 20_000_000;
+const STEPS_MAX: u64 = 2_000_000;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub struct Outcome {
 /// Lives through [`TROUBLE`] with this seed.
 pub fn run(seed: u64, scenario: Scenario) -> Outcome {
     let mut life = Life {
-        lab: Lab::new(Scenario { terminals: 3, ..scenario }, seed),
+        lab: Lab::new(Scenario { terminals: WRITERS + 1, ..scenario }, seed),
         prng: Prng::stream(seed, "fuzz"),
         off: BTreeSet::new(),
         asked: BTreeMap::new(),
@@ -64,7 +65,7 @@ impl Life {
         self.line(WATCHER, "etcdctl watch --prefix k/".to_owned());
         while self.lab.now() < end && self.lab.sim().steps() < STEPS_MAX {
             let next = next_fault.min(next_line);
-            self.lab.run_until(next.min(end), STEPS_MAX);
+            self.run_until(next.min(end));
             if next == next_line {
                 self.write();
                 next_line = self.lab.now() + self.prng.span(THINK);
@@ -75,12 +76,17 @@ impl Life {
         }
     }
 
+    fn run_until(&mut self, end: SimTime) {
+        let left = STEPS_MAX.saturating_sub(self.lab.sim().steps());
+        self.lab.run_until(end, left);
+    }
+
     fn line(&mut self, terminal: u8, text: String) {
         self.lab.input(&Input::Line { terminal, text });
     }
 
     fn write(&mut self) {
-        let terminal = self.prng.below(2) as u8;
+        let terminal = self.prng.below(u64::from(WRITERS)) as u8;
         if self.lab.workstation().terminals()[usize::from(terminal)].is_running() {
             return;
         }
@@ -160,12 +166,15 @@ impl Life {
             self.lab.input(&Input::Fault(Fault::PowerOn { host }));
         }
         let end = self.lab.now() + HEALING;
-        self.lab.run_until(end, STEPS_MAX);
+        self.run_until(end);
     }
 
     /// Whether all agree, nothing acknowledged is lost, and the watch saw everything once. Returns how many writes were
     /// acknowledged.
     fn judge(&self, problems: &mut Vec<String>) -> usize {
+        if self.lab.sim().steps() >= STEPS_MAX {
+            problems.push(format!("more than {STEPS_MAX} steps"));
+        }
         let mut hashes = BTreeSet::new();
         for (host, member) in self.lab.members() {
             match member.store().kv().hash_kv(0) {

@@ -264,6 +264,10 @@ impl Lab {
         let mut out = etcd::Outbox::default();
         if let Some(member) = &mut self.members[usize::from(host.0)] {
             act(member, at, &mut out);
+            if member.has_panicked() {
+                member.kill(&mut out);
+                self.remove_member(host);
+            }
         }
         self.perform(host, &mut out);
     }
@@ -307,6 +311,7 @@ impl Lab {
         match fact {
             Fact::Started { .. }
             | Fact::Refused { .. }
+            | Fact::Panicked { .. }
             | Fact::Raft(_)
             | Fact::Appended { .. }
             | Fact::Persisted { .. }
