@@ -1,3 +1,5 @@
+//! What expressions mean, what is refused, and what a hostile one may cost.
+
 use super::*;
 use std::borrow::Cow;
 

@@ -1,3 +1,5 @@
+//! Sound lessons, mistakes with their places, and hostile files.
+
 use super::*;
 use crate::lesson::markdown::Align;
 
