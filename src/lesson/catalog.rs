@@ -143,6 +143,9 @@ mod tests {
                 "index.txt:5: a second lesson \"a/b/c\"",
             ]
         );
-        assert_eq!(Catalog::parse("").unwrap_err()[0].to_string(), "index.txt: no lessons; expected lines FOLDER: TITLE");
+        assert_eq!(
+            Catalog::parse("").unwrap_err()[0].to_string(),
+            "index.txt: no lessons; expected lines FOLDER: TITLE"
+        );
     }
 }

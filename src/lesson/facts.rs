@@ -14,9 +14,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-pub const NAMES: [&str; 11] = [
-    "now", "since", "members", "leader", "term", "kv", "revision", "history", "commands", "terminals", "violations",
-];
+pub const NAMES: [&str; 11] =
+    ["now", "since", "members", "leader", "term", "kv", "revision", "history", "commands", "terminals", "violations"];
 
 /// How far back `history` and `commands` reach: the newest so many. What a check reads stays small however long a
 /// learner plays.
@@ -117,7 +116,7 @@ fn record<'a>(names: &'static [&'static str], get: impl Fn(&str) -> Option<Value
 
 fn member<'a>(lab: &'a Lab, host: HostId) -> Value<'a> {
     const FIELDS: &[&str] =
-        &["name", "up", "role", "term", "leader", "commit", "applied", "last_index", "revision", "kv"];
+        &["name", "up", "role", "term", "leader", "commit", "applied", "last_index", "revision", "watchers", "kv"];
     let member = lab.member(host);
     let of = move |read: fn(&Member) -> u64| Some(Value::number(member.map_or(0, read)));
     record(FIELDS, move |name| match name {
@@ -133,6 +132,7 @@ fn member<'a>(lab: &'a Lab, host: HostId) -> Value<'a> {
         "applied" => of(|member| member.applied().0),
         "last_index" => of(|member| member.raft().last_index().0),
         "revision" => of(|member| member.store().kv().revision().unsigned_abs()),
+        "watchers" => of(|member| member.store().watcher_count() as u64),
         _ => Some(keys(member.map(|member| member.store().kv()))),
     })
 }

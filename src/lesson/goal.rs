@@ -47,7 +47,7 @@ impl Goal {
         let outcome = cel::eval(&self.tree, &facts);
         let holds = match outcome.result {
             Ok(Value::Bool(holds)) => Ok(holds),
-            Ok(other) => Err(format!("a check is true or false; this one is a {}", other.kind())),
+            Ok(other) => Err(format!("expected true or false, found {}", other.kind())),
             Err(mistake) => {
                 let (down, right) = place(&self.source, &mistake);
                 Err(format!("{} (line {}, column {} of the check)", mistake.message, down + 1, right + 1))

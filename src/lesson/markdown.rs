@@ -44,11 +44,20 @@ pub enum Inline {
     Emphasis(Vec<Inline>),
     Strong(Vec<Inline>),
     /// To the web.
-    Link { href: String, text: Vec<Inline> },
+    Link {
+        href: String,
+        text: Vec<Inline>,
+    },
     /// To another lesson, by its id.
-    Lesson { id: String, text: Vec<Inline> },
+    Lesson {
+        id: String,
+        text: Vec<Inline>,
+    },
     /// Points at something on the stage; the target may hold placeholders such as `{leader}`.
-    Stage { target: String, text: Vec<Inline> },
+    Stage {
+        target: String,
+        text: Vec<Inline>,
+    },
     Break,
 }
 
@@ -75,9 +84,16 @@ impl Inline {
 pub(super) enum Piece {
     Block(Block),
     /// `## `: a step begins.
-    Step { line: usize, title: Vec<Inline> },
+    Step {
+        line: usize,
+        title: Vec<Inline>,
+    },
     /// A fenced block at the top level: its info string, its text, and the line of its first line of text.
-    Fence { line: usize, info: String, text: String },
+    Fence {
+        line: usize,
+        info: String,
+        text: String,
+    },
 }
 
 /// Markdown nests a quote in a list in a quote …; more than this is no prose.
@@ -269,7 +285,7 @@ impl Reader<'_> {
             (TagEnd::Table, Tag::Table(align)) => self.table(align, open.rows),
             (TagEnd::Emphasis, _) => self.inline(Inline::Emphasis(inlines)),
             (TagEnd::Strong, _) => self.inline(Inline::Strong(inlines)),
-            (TagEnd::Link, Tag::Link { dest_url, .. }) => self.link(&dest_url.to_string(), inlines, open.offset),
+            (TagEnd::Link, Tag::Link { dest_url, .. }) => self.link(&dest_url.clone(), inlines, open.offset),
             (TagEnd::Image, _) => self.problem(open.offset, "images are not shown; point at the stage".to_owned()),
             _ => {}
         }
@@ -330,7 +346,8 @@ fn relative(from: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();
     for part in path.trim_end_matches('/').split('/') {
-        let is_slug = !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let is_slug =
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         match part {
             "." => {}
             ".." => {

@@ -12,15 +12,15 @@
 
 use std::fmt;
 
-pub mod format;
-pub mod script;
-pub mod goal;
-pub mod facts;
-pub mod cel;
-pub mod progress;
 pub mod catalog;
-pub mod runner;
+pub mod cel;
+pub mod facts;
+pub mod format;
+pub mod goal;
 pub mod markdown;
+pub mod progress;
+pub mod runner;
+pub mod script;
 mod yaml;
 
 pub use catalog::Catalog;

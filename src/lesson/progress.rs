@@ -147,3 +147,68 @@ impl Progress {
         self.chosen.iter().map(|(&(step, prediction), &option)| (step, prediction, option))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::Input;
+    use crate::lesson::{format, runner};
+    use crate::sim::Micros;
+
+    const TEXT: &str = "---\ntitle: T\nminutes: 1\nsummary: S\n---\n## One\n\n```predict\nquestion: Q\noptions: [A, B]\n\
+right: 1\nbecause: C\n```\n\n```check\ncommands.exists(c, c.at >= since && c.line == \"etcdctl put a 1\" && c.exit == 0)\n```\n\
+```solution\netcdctl put a 1\n```\n## Two\n\n```check\nkv[\"b\"].value == \"2\"\n```\n```solution\netcdctl put b 2\n```\n## End\n";
+
+    fn act(timeline: &mut Timeline, line: &str) {
+        let begin = timeline.lab().now() + Micros::from_millis(100);
+        timeline.run_until(begin, u64::MAX);
+        timeline.act(Input::Line { terminal: 0, text: line.to_owned() });
+        let end = timeline.lab().now() + Micros::from_secs(1);
+        timeline.run_until(end, u64::MAX);
+    }
+
+    #[test]
+    fn steps_follow_the_playhead_and_its_branches() {
+        let lesson = format::parse("01-a/01-b/01-c", TEXT).unwrap();
+        let mut timeline = runner::prepare(&lesson, 1).unwrap();
+        let began = timeline.lab().now();
+        let mut progress = Progress::new(Arc::new(lesson), began);
+        assert!(!progress.update(&timeline));
+        assert_eq!((progress.done(), progress.trouble()), (0, None));
+        act(&mut timeline, "etcdctl put a 1");
+        assert!(progress.update(&timeline));
+        let first = timeline.lab().now();
+        assert_eq!((progress.done(), progress.done_at(0), progress.since(1)), (1, Some(first), first));
+        assert_eq!(progress.trouble(), Some("no such key: b (line 1, column 3 of the check)"));
+        act(&mut timeline, "etcdctl put b 2");
+        assert!(progress.update(&timeline));
+        // The closing step has no check.
+        assert_eq!((progress.done(), progress.is_complete()), (3, true));
+
+        timeline.seek(first);
+        assert!(progress.update(&timeline));
+        assert_eq!((progress.done(), progress.is_complete()), (1, false));
+        timeline.seek(began);
+        progress.update(&timeline);
+        assert_eq!((progress.done(), progress.done_at(0)), (0, None));
+        timeline.seek(first);
+        progress.update(&timeline);
+        act(&mut timeline, "etcdctl put b 3");
+        progress.update(&timeline);
+        assert_eq!(progress.done(), 1, "the new branch has another b");
+        assert!(timeline.switch(0));
+        progress.update(&timeline);
+        assert_eq!(progress.done(), 3, "the old branch has what it had");
+    }
+
+    #[test]
+    fn a_prediction_once_made_stays() {
+        let mut progress = Progress::new(Arc::new(format::parse("01-a/01-b/01-c", TEXT).unwrap()), SimTime::ZERO);
+        progress.choose(0, 0, 2);
+        progress.choose(7, 0, 0);
+        assert_eq!(progress.chosen(0, 0), None);
+        progress.choose(0, 0, 1);
+        progress.choose(0, 0, 0);
+        assert_eq!(progress.choices().collect::<Vec<_>>(), [(0, 0, 1)]);
+    }
+}

@@ -4,15 +4,17 @@ use super::catalog::{Catalog, INDEX};
 use super::markdown::{Block, Inline};
 use super::script::{self, ScriptLine};
 use super::{Lesson, Problem, format};
-use crate::lab::Timeline;
+use crate::etcd::Member;
+use crate::lab::{Lab, Timeline};
+use crate::raft::PeerId;
 use crate::sim::{Micros, SimTime};
 
 /// A solution must hold whatever the dice say: the lesson's own seed and the four after it.
 pub const SEEDS: u64 = 5;
 /// How long a check may take to become true after its solution is done.
 const PATIENCE: Micros = Micros::from_secs(60);
-/// How long a new cluster may take to have a leader that every member knows.
-const FIRST_LEADER: Micros = Micros::from_secs(30);
+/// How long a new cluster may take to be ready.
+const READY: Micros = Micros::from_secs(30);
 
 /// What a check of lessons found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,21 +26,25 @@ pub struct Report {
     pub problems: Vec<Problem>,
 }
 
-/// A world in which this lesson can begin: its cluster has a leader and its `start` is done.
+/// A world in which this lesson can begin: every member knows the leader and where clients reach the others, and the
+/// lesson's `start` is done.
 ///
 /// # Errors
 /// Why the start cannot be done.
 pub fn prepare(lesson: &Lesson, seed: u64) -> Result<Timeline, Problem> {
     let mut timeline = Timeline::new(lesson.scenario, seed);
-    let ready = script::wait(&mut timeline, FIRST_LEADER, |lab| {
-        let mut leads = (0..lab.cluster().peers.len()).map(|host| lab.member(crate::sim::HostId(host as u16)));
-        leads.all(|member| member.is_some_and(|member| member.lead() != crate::raft::PeerId::NONE))
-    });
-    if !ready {
-        return Err(problem(lesson, 0, seed, format!("no leader after {FIRST_LEADER}")));
+    if !script::wait(&mut timeline, READY, is_ready) {
+        return Err(problem(lesson, 0, seed, format!("the cluster is not ready after {READY}")));
     }
     perform(lesson, &lesson.start, seed, &mut timeline, SimTime::ZERO)?;
     Ok(timeline)
+}
+
+fn is_ready(lab: &Lab) -> bool {
+    let knows = |member: &Member| {
+        member.lead() != PeerId::NONE && member.members().iter().all(|member| !member.client_urls.is_empty())
+    };
+    lab.members().count() == lab.cluster().peers.len() && lab.members().all(|(_, member)| knows(member))
 }
 
 /// Proves one lesson. What is wrong with it, once for each place.
@@ -72,7 +78,8 @@ fn check_with(lesson: &Lesson, seed: u64) -> Vec<Problem> {
 
 /// The first check and the last that must be reached are both still open when the learner begins.
 fn start_fails(lesson: &Lesson, seed: u64, timeline: &Timeline) -> Vec<Problem> {
-    let checks: Vec<_> = lesson.steps.iter().filter(|step| !step.optional).filter_map(|step| step.check.as_ref()).collect();
+    let checks: Vec<_> =
+        lesson.steps.iter().filter(|step| !step.optional).filter_map(|step| step.check.as_ref()).collect();
     let mut ends = vec![checks.first(), checks.last()];
     ends.dedup();
     let since = timeline.lab().now();
@@ -125,7 +132,10 @@ fn problem(lesson: &Lesson, line: usize, seed: u64, message: impl Into<String>) 
 ///
 /// # Errors
 /// The report, if it has problems.
-pub fn check_all(read: &dyn Fn(&str) -> Result<String, String>, progress: &mut dyn FnMut(&str)) -> Result<Report, Report> {
+pub fn check_all(
+    read: &dyn Fn(&str) -> Result<String, String>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Report, Report> {
     let mut report = Report::default();
     let whole = |file: &str, message: String| Problem { file: file.to_owned(), line: 0, column: 0, message };
     let catalog = match read(INDEX).map_err(|error| vec![whole(INDEX, error)]).and_then(|text| Catalog::parse(&text)) {
@@ -209,8 +219,13 @@ fn lost_links(lesson: &Lesson, catalog: &Catalog) -> Vec<Problem> {
     lesson.intro.iter().chain(steps).for_each(|block| links(block, &mut ids));
     let lost = ids.into_iter().filter(|id| catalog.position(id).is_none());
     let file = || lesson.file.clone();
-    lost.map(|id| Problem { file: file(), line: 0, column: 0, message: format!("link to \"{id}\": there is no such lesson") })
-        .collect()
+    lost.map(|id| Problem {
+        file: file(),
+        line: 0,
+        column: 0,
+        message: format!("link to \"{id}\": there is no such lesson"),
+    })
+    .collect()
 }
 
 fn links(block: &Block, ids: &mut Vec<String>) {
@@ -236,5 +251,63 @@ fn links_in(inlines: &[Inline], ids: &mut Vec<String>) {
             Inline::Link { text, .. } | Inline::Stage { text, .. } => links_in(text, ids),
             Inline::Text(_) | Inline::Code(_) | Inline::Break => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(check: &str, solution: &str) -> Vec<String> {
+        let text = format!(
+            "---\ntitle: T\nminutes: 1\nsummary: S\nstart:\n  - etcdctl put seen 1\n---\n## One\n\n```check\n{check}\n```\n\n\
+             ```solution\n{solution}\n```\n"
+        );
+        let lesson = format::parse("01-a/01-b/01-c", &text).unwrap_or_else(|problems| panic!("{problems:?}"));
+        check_lesson(&lesson)
+            .iter()
+            .map(|problem| problem.to_string().replace("01-a/01-b/01-c/lesson.md:", ""))
+            .collect()
+    }
+
+    #[test]
+    fn a_sound_lesson_passes() {
+        let check = "kv[\"seen\"].value == \"2\" && members.all(m, m.up && m.kv[\"seen\"].version == 2) && violations == [] && \
+                     history.exists(e, e.kind == \"write\" && e.revision == 3 && e.at >= since) && term == 2 && \
+                     terminals[1].lines.exists(l, l.line.startsWith(\"echo etcd-\") && l.stdout.contains(leader))";
+        let none: [&str; 0] = [];
+        assert_eq!(problems(check, "etcdctl put seen 2\nterminal 2: echo {leader}"), none);
+    }
+
+    #[test]
+    fn what_does_not_hold_is_named() {
+        assert_eq!(
+            problems("\"seen\" in kv", "wait 1s"),
+            [
+                "11: this check holds before the learner has done anything; expected it to be false after the start (seed 1)",
+            ]
+        );
+        assert_eq!(
+            problems("\"b\" in kv", "etcdctl put c 1"),
+            ["11: the solution does not reach this check within 1m0s: it is still false (seed 1)"]
+        );
+        assert_eq!(
+            problems("kv[\"b\"].value == \"1\"", "wait 1s"),
+            [
+                "11: the solution does not reach this check within 1m0s: no such key: b (line 1, column 3 of the check) (seed 1)",
+            ]
+        );
+        assert_eq!(
+            problems("\"b\" in kv", "wait until revision > 5"),
+            ["15: still not so after 30s: revision > 5 (seed 1)"]
+        );
+        assert_eq!(problems("\"b\" in kv", "fault power-on {off}"), ["15: there is no {off} now (seed 1)"]);
+        assert_eq!(
+            problems("\"b\" in kv", "etcdctl watch x\netcdctl put b 1"),
+            [
+                "16: terminal 1 is still busy after 30s, so \"etcdctl put b 1\" cannot be typed; expected interrupt 1 before \
+                 (seed 1)",
+            ]
+        );
     }
 }

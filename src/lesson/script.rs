@@ -9,7 +9,8 @@
 //!   wait until leader != ""          a CEL expression; at most 30 virtual seconds
 //! ```
 //!
-//! `{leader}`, `{follower}`, `{follower2}` and `{off}` stand for machines as they are at that moment.
+//! `{leader}`, `{follower}`, `{follower2}`, `{off}` and `{watched}` (the member that serves a watch) stand for machines as
+//! they are at that moment.
 
 use super::facts::{leader, member_name};
 use super::{Goal, Problems};
@@ -34,7 +35,7 @@ pub enum Act {
 }
 
 /// Names in braces that stand for machines.
-pub const PLACEHOLDERS: [&str; 4] = ["{leader}", "{follower}", "{follower2}", "{off}"];
+pub const PLACEHOLDERS: [&str; 5] = ["{leader}", "{follower}", "{follower2}", "{off}", "{watched}"];
 
 /// Longest `wait 30s`, and the patience of `wait until` and of a line for a busy terminal or for a leader.
 pub const WAIT_MAX: Micros = Micros::from_secs(30);
@@ -67,7 +68,8 @@ pub(super) fn parse_line(text: &str, line: usize, scenario: &Scenario, problems:
         "wait" => match rest.trim_start().strip_prefix("until ") {
             Some(source) => {
                 let column = column + trimmed.len() - source.len();
-                return Goal::parse(source, line, column, problems).map(|goal| ScriptLine { line, act: Act::WaitUntil(goal) });
+                return Goal::parse(source, line, column, problems)
+                    .map(|goal| ScriptLine { line, act: Act::WaitUntil(goal) });
             }
             None => span(rest).map(Act::Wait),
         },
@@ -106,14 +108,18 @@ fn span(text: &str) -> Result<Micros, String> {
         _ => None,
     };
     let span = span.filter(|span| *span <= WAIT_MAX);
-    span.ok_or_else(|| format!("\"{text}\" is no time to wait; expected such as 3s or 500ms, at most {WAIT_MAX}, or until …"))
+    span.ok_or_else(|| {
+        format!("\"{text}\" is no time to wait; expected such as 3s or 500ms, at most {WAIT_MAX}, or until …")
+    })
 }
 
 /// A fault is checked with machines in the place of placeholders.
 fn fault(text: &str, scenario: &Scenario) -> Result<Act, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
+    let members = u16::from(scenario.members);
     let stand_in = |name: &str| match PLACEHOLDERS.iter().position(|placeholder| *placeholder == name) {
-        Some(position) => (position < usize::from(scenario.members)).then_some(HostId(position as u16)),
+        // Those that can be one machine stand for the first, so that a wire between two placeholders has two ends.
+        Some(position) => Some(HostId(if position < 3 { position as u16 } else { 0 })).filter(|host| host.0 < members),
         None => scenario.host_named(name),
     };
     let unknown = words.iter().find(|word| word.starts_with('{') && !PLACEHOLDERS.contains(word));
@@ -147,7 +153,8 @@ fn machine(placeholder: &str, lab: &Lab) -> Option<HostId> {
         "{leader}" => leads,
         "{follower}" => leads.and_then(|_| hosts.find(follows)),
         "{follower2}" => leads.and_then(|_| hosts.filter(follows).nth(1)),
-        _ => hosts.find(|host| lab.member(*host).is_none()),
+        "{off}" => hosts.find(|host| lab.member(*host).is_none()),
+        _ => hosts.find(|host| lab.member(*host).is_some_and(|member| member.store().watcher_count() > 0)),
     }
 }
 
@@ -204,7 +211,8 @@ pub fn wait(timeline: &mut Timeline, patience: Micros, mut holds: impl FnMut(&La
 pub fn perform(timeline: &mut Timeline, act: &Act, since: SimTime) -> Result<(), String> {
     if let Act::Type { terminal, text } = act {
         let terminal = usize::from(*terminal);
-        let idle = |lab: &Lab| lab.workstation().terminals().get(terminal).is_some_and(|terminal| !terminal.is_running());
+        let idle =
+            |lab: &Lab| lab.workstation().terminals().get(terminal).is_some_and(|terminal| !terminal.is_running());
         if !wait(timeline, WAIT_MAX, idle) {
             return Err(format!(
                 "terminal {} is still busy after {WAIT_MAX}, so \"{text}\" cannot be typed; expected interrupt {0} before",

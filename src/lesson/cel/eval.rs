@@ -74,8 +74,10 @@ impl<'a> Evaluation<'a> {
             Expr::Call(function, arguments) => self.call(at, *function, arguments),
             Expr::Not(inner) => Ok(Value::Bool(!self.bool(inner)?)),
             Expr::Negate(inner) => match self.value(inner)? {
-                Value::Int(number) => number.checked_neg().map_or_else(|| fail(at, "int overflow"), |n| Ok(Value::Int(n))),
-                other => fail(at, format!("`-` does not apply to a {}", other.kind())),
+                Value::Int(number) => {
+                    number.checked_neg().map_or_else(|| fail(at, "int overflow"), |n| Ok(Value::Int(n)))
+                }
+                other => fail(at, format!("`-` does not apply to {}", other.kind())),
             },
             Expr::Binary(operator, left, right) => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
@@ -87,7 +89,9 @@ impl<'a> Evaluation<'a> {
                 let chosen = if self.bool(condition)? { yes } else { no };
                 self.value(chosen)
             }
-            Expr::Each { kind, range, name, condition, body } => self.each(*kind, range, name, condition.as_deref(), body),
+            Expr::Each { kind, range, name, condition, body } => {
+                self.each(*kind, range, name, condition.as_deref(), body)
+            }
         }
     }
 
@@ -112,14 +116,14 @@ impl<'a> Evaluation<'a> {
     fn bool(&mut self, node: &'a Node) -> Result<bool, Stop> {
         match self.value(node)? {
             Value::Bool(value) => Ok(value),
-            other => fail(node.at, format!("expected a bool, found a {}", other.kind())),
+            other => fail(node.at, format!("expected bool, found {}", other.kind())),
         }
     }
 
     fn object(&mut self, node: &'a Node) -> Result<Rc<dyn Object<'a> + 'a>, Stop> {
         match self.value(node)? {
             Value::Map(object) => Ok(object),
-            other => fail(node.at, format!("a {} has no fields", other.kind())),
+            other => fail(node.at, format!("{} has no fields", other.kind())),
         }
     }
 
@@ -148,7 +152,7 @@ impl<'a> Evaluation<'a> {
                 None => return fail(at, format!("no such key: {key}")),
                 found => found,
             },
-            _ => return fail(at, format!("a {} has no index that is a {}", of.kind(), index.kind())),
+            _ => return fail(at, format!("{} has no index of type {}", of.kind(), index.kind())),
         };
         self.paid_for(at, found.unwrap_or(Value::Null))
     }
@@ -183,7 +187,7 @@ impl<'a> Evaluation<'a> {
                 self.pay(range.at, names.len())?;
                 Rc::new(names.into_iter().map(Value::Text).collect::<Vec<_>>())
             }
-            other => return fail(range.at, format!("expected a list or map, found a {}", other.kind())),
+            other => return fail(range.at, format!("expected list or map, found {}", other.kind())),
         };
         let (mut failed, mut count, mut out) = (None, 0, Vec::new());
         for position in 0..list.len() {
@@ -248,7 +252,9 @@ impl<'a> Evaluation<'a> {
                 Ok(Value::Int(size as i64))
             }
             (Function::Contains, [Value::Text(text), Value::Text(part)]) => Ok(Value::Bool(text.contains(&**part))),
-            (Function::StartsWith, [Value::Text(text), Value::Text(part)]) => Ok(Value::Bool(text.starts_with(&**part))),
+            (Function::StartsWith, [Value::Text(text), Value::Text(part)]) => {
+                Ok(Value::Bool(text.starts_with(&**part)))
+            }
             (Function::EndsWith, [Value::Text(text), Value::Text(part)]) => Ok(Value::Bool(text.ends_with(&**part))),
             (Function::Int, [Value::Int(number)]) => Ok(Value::Int(*number)),
             (Function::Int, [Value::Text(text)]) => match text.parse() {
@@ -278,7 +284,13 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn arithmetic(&mut self, at: usize, operator: Operator, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>, Stop> {
+    fn arithmetic(
+        &mut self,
+        at: usize,
+        operator: Operator,
+        left: Value<'a>,
+        right: Value<'a>,
+    ) -> Result<Value<'a>, Stop> {
         match (operator, left, right) {
             (Operator::Add, Value::Text(left), Value::Text(right)) => {
                 self.pay(at, (left.len() + right.len()) / BYTES_PER_STEP)?;
@@ -302,7 +314,9 @@ impl<'a> Evaluation<'a> {
                 };
                 result.map_or_else(|| fail(at, "int overflow"), |number| Ok(Value::Int(number)))
             }
-            (_, left, right) => fail(at, format!("this operator does not apply to {} and {}", left.kind(), right.kind())),
+            (_, left, right) => {
+                fail(at, format!("this operator does not apply to {} and {}", left.kind(), right.kind()))
+            }
         }
     }
 
@@ -315,7 +329,7 @@ impl<'a> Evaluation<'a> {
     ) -> Result<Value<'a>, Stop> {
         match left.compare(right) {
             Some(ordering) => Ok(Value::Bool(holds(ordering))),
-            None => fail(at, format!("a {} and a {} have no order", left.kind(), right.kind())),
+            None => fail(at, format!("{} and {} have no order", left.kind(), right.kind())),
         }
     }
 
@@ -348,7 +362,9 @@ impl<'a> Evaluation<'a> {
                     return Ok(false);
                 }
                 for position in 0..left.len() {
-                    let (Some(left), Some(right)) = (left.item(position), right.item(position)) else { return Ok(false) };
+                    let (Some(left), Some(right)) = (left.item(position), right.item(position)) else {
+                        return Ok(false);
+                    };
                     if !self.equal(at, &left, &right)? {
                         return Ok(false);
                     }

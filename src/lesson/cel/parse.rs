@@ -20,8 +20,25 @@ const MARKS: [&str; 25] = [
 
 /// Names that the specification keeps for itself.
 const RESERVED: [&str; 19] = [
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
-    "namespace", "return", "var", "void", "while", "in", "null",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+    "in",
+    "null",
 ];
 
 /// Reads an expression in which the given names are known.
@@ -215,7 +232,12 @@ impl Parser<'_> {
     }
 
     /// A chain of one operator is balanced, so that a long one is not a deep one.
-    fn chain(&mut self, mark: &str, operand: fn(&mut Self) -> Parsed, join: fn(Box<Node>, Box<Node>) -> Expr) -> Parsed {
+    fn chain(
+        &mut self,
+        mark: &str,
+        operand: fn(&mut Self) -> Parsed,
+        join: fn(Box<Node>, Box<Node>) -> Expr,
+    ) -> Parsed {
         let mut operands = vec![operand(self)?];
         while self.take_if(mark) {
             operands.push(operand(self)?);
@@ -397,26 +419,25 @@ impl Parser<'_> {
     }
 
     fn function(&mut self, at: usize, name: &str) -> Parsed {
-        let mut arguments = self.list(")")?;
-        if name == "has" {
-            return match (arguments.pop(), arguments.is_empty()) {
-                (Some(Node { expr: Expr::Select(of, field), .. }), true) => Ok(Node { at, expr: Expr::Has(of, field) }),
-                _ => Err(Mistake { at, message: "has() takes a field: has(a.b)".to_owned() }),
-            };
-        }
-        let function = match (name, arguments.len()) {
-            ("size", 1) => Function::Size,
-            ("int", 1) => Function::Int,
-            ("string", 1) => Function::String,
-            ("size" | "int" | "string", _) => {
-                return Err(Mistake { at, message: format!("{name}() takes one argument") });
-            }
+        let function = match name {
+            "has" => None,
+            "size" => Some(Function::Size),
+            "int" => Some(Function::Int),
+            "string" => Some(Function::String),
             _ => {
                 let message = format!("unknown function `{name}`; expected size, int, string or has");
                 return Err(Mistake { at, message });
             }
         };
-        Ok(Node { at, expr: Expr::Call(function, arguments) })
+        let mut arguments = self.list(")")?;
+        match (function, arguments.len()) {
+            (Some(function), 1) => Ok(Node { at, expr: Expr::Call(function, arguments) }),
+            (Some(_), _) => Err(Mistake { at, message: format!("{name}() takes one argument") }),
+            (None, _) => match (arguments.pop(), arguments.is_empty()) {
+                (Some(Node { expr: Expr::Select(of, field), .. }), true) => Ok(Node { at, expr: Expr::Has(of, field) }),
+                _ => Err(Mistake { at, message: "has() takes a field: has(a.b)".to_owned() }),
+            },
+        }
     }
 
     fn method(&mut self, at: usize, receiver: Node, name: &str) -> Parsed {
@@ -452,22 +473,22 @@ impl Parser<'_> {
     }
 
     fn plain_method(&mut self, at: usize, receiver: Node, name: &str) -> Parsed {
-        let mut arguments = vec![receiver];
-        arguments.append(&mut self.list(")")?);
-        let function = match (name, arguments.len() - 1) {
-            ("size", 0) => Function::Size,
-            ("contains", 1) => Function::Contains,
-            ("startsWith", 1) => Function::StartsWith,
-            ("endsWith", 1) => Function::EndsWith,
-            ("size", _) => return Err(Mistake { at, message: "size() takes no argument here".to_owned() }),
-            ("contains" | "startsWith" | "endsWith", _) => {
-                return Err(Mistake { at, message: format!("{name}() takes one argument") });
-            }
+        let (function, takes) = match name {
+            "size" => (Function::Size, 0),
+            "contains" => (Function::Contains, 1),
+            "startsWith" => (Function::StartsWith, 1),
+            "endsWith" => (Function::EndsWith, 1),
             _ => {
                 let expected = "all, exists, exists_one, map, filter, size, contains, startsWith or endsWith";
                 return Err(Mistake { at, message: format!("unknown function `{name}`; expected {expected}") });
             }
         };
+        let mut arguments = vec![receiver];
+        arguments.append(&mut self.list(")")?);
+        if arguments.len() - 1 != takes {
+            let takes = if takes == 0 { "no argument here" } else { "one argument" };
+            return Err(Mistake { at, message: format!("{name}() takes {takes}") });
+        }
         Ok(Node { at, expr: Expr::Call(function, arguments) })
     }
 }
