@@ -5,5 +5,6 @@ pub mod etcd;
 pub mod shell;
 pub mod lab;
 pub mod transcript;
+pub mod projection;
 #[cfg(feature = "ui")]
 pub mod ui;
