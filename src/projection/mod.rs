@@ -2,5 +2,13 @@
 //!
 //! A projection is a function of the world that returns a value one can compare: a view holds the last one and draws
 //! what differs. Nothing here knows a browser, so that everything a view claims can be tested without one.
+//! It is not a second model: it keeps no state of its own, but for [`lanes::LaneIndex`], which is an index.
 
+pub mod cluster;
+pub mod inspect;
+pub mod lanes;
+pub mod layout;
+pub mod message;
+pub mod why;
 pub mod terminal;
+pub mod words;

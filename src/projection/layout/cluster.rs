@@ -1,0 +1,175 @@
+//! Members around the learner's workstation: fixed places, so that nobody moves when roles change.
+
+use super::{Point, Rect};
+
+/// How much a member's card can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Density {
+    Full,
+    Medium,
+    Small,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub width: f64,
+    pub height: f64,
+    pub density: Density,
+    pub members: Vec<Rect>,
+    pub workstation: Rect,
+}
+
+/// Free space around the whole and between two cards.
+const MARGIN: f64 = 14.0;
+const GAP: f64 = 14.0;
+/// A pane narrower than this holds two columns.
+const NARROW: f64 = 520.0;
+
+/// Places in the unit square, clockwise from the top; the last is the workstation's. It stands where no wire between
+/// members passes.
+const WIDE: [(usize, &[(f64, f64)]); 4] = [
+    (1, &[(0.5, 0.1), (0.5, 1.0)]),
+    (3, &[(0.5, 0.0), (1.0, 1.0), (0.0, 1.0), (0.5, 0.63)]),
+    (5, &[(0.5, 0.0), (1.0, 0.38), (0.84, 1.0), (0.16, 1.0), (0.0, 0.38), (0.5, 0.57)]),
+    (
+        7,
+        &[(0.5, 0.0), (0.9, 0.26), (1.0, 0.67), (0.73, 1.0), (0.27, 1.0), (0.0, 0.67), (0.1, 0.26), (0.5, 0.55)],
+    ),
+];
+const TALL: [(usize, &[(f64, f64)]); 4] = [
+    (1, &[(0.5, 0.1), (0.5, 1.0)]),
+    (3, &[(0.5, 0.0), (1.0, 1.0), (0.0, 1.0), (0.5, 0.6)]),
+    (5, &[(0.5, 0.0), (1.0, 0.42), (1.0, 1.0), (0.0, 1.0), (0.0, 0.42), (0.5, 0.72)]),
+    (7, &[(0.5, 0.0), (1.0, 0.3), (1.0, 0.65), (1.0, 1.0), (0.0, 1.0), (0.0, 0.65), (0.0, 0.3), (0.5, 0.5)]),
+];
+
+impl Density {
+    pub const ALL: [Density; 3] = [Density::Full, Density::Medium, Density::Small];
+
+    /// Width and height of a member's card.
+    pub fn card(self) -> (f64, f64) {
+        match self {
+            Density::Full => (232.0, 118.0),
+            Density::Medium => (186.0, 100.0),
+            Density::Small => (148.0, 80.0),
+        }
+    }
+
+    pub fn workstation(self) -> (f64, f64) {
+        match self {
+            Density::Full => (104.0, 40.0),
+            Density::Medium => (84.0, 34.0),
+            Density::Small => (58.0, 30.0),
+        }
+    }
+
+    /// How many entries the log strip shows.
+    pub fn cells(self) -> usize {
+        match self {
+            Density::Full => 12,
+            Density::Medium => 9,
+            Density::Small => 7,
+        }
+    }
+}
+
+impl Plan {
+    /// The most telling cards that fit the pane. In a pane too small for any, the plan is higher than the pane.
+    pub fn of(members: usize, width: f64, height: f64) -> Plan {
+        let fitting = Density::ALL.iter().map(|density| Plan::with(members, width, height, *density));
+        if let Some(plan) = fitting.into_iter().find(Plan::is_clear) {
+            return plan;
+        }
+        let mut height = height;
+        loop {
+            height += 20.0;
+            let plan = Plan::with(members, width.max(340.0), height, Density::Small);
+            if plan.is_clear() {
+                return plan;
+            }
+        }
+    }
+
+    fn with(members: usize, width: f64, height: f64, density: Density) -> Plan {
+        let places = if width < NARROW { TALL } else { WIDE };
+        // A number of members without places of its own takes those of the next larger.
+        let (_, places) = places.into_iter().find(|(count, _)| *count >= members).unwrap_or(places[3]);
+        let place = |(x, y): (f64, f64), (w, h): (f64, f64), margin: f64| Rect {
+            x: margin + x * (width - 2.0 * margin - w),
+            y: MARGIN + y * (height - 2.0 * MARGIN - h),
+            w,
+            h,
+        };
+        // On a wide stage the cards keep together.
+        let side = MARGIN.max((width - 1_000.0) / 2.0);
+        Plan {
+            width,
+            height,
+            density,
+            members: places[..members].iter().map(|at| place(*at, density.card(), side)).collect(),
+            workstation: place(places[places.len() - 1], density.workstation(), side),
+        }
+    }
+
+    /// Whether nothing comes too close to anything else, nor leaves the pane.
+    pub fn is_clear(&self) -> bool {
+        let all: Vec<&Rect> = self.members.iter().chain([&self.workstation]).collect();
+        let inside = |rect: &&Rect| {
+            rect.x >= 0.0 && rect.y >= 0.0 && rect.x + rect.w <= self.width && rect.y + rect.h <= self.height
+        };
+        let apart = |(position, rect): (usize, &&Rect)| all[..position].iter().all(|other| !rect.crowds(other, GAP));
+        all.iter().all(inside) && all.iter().enumerate().all(apart)
+    }
+
+    /// The box of a host: a member's, or the workstation's.
+    pub fn host(&self, host: usize) -> Rect {
+        self.members.get(host).copied().unwrap_or(self.workstation)
+    }
+
+    /// The wire between two hosts, from edge to edge.
+    pub fn wire(&self, from: usize, to: usize) -> (Point, Point) {
+        let (a, b) = (self.host(from), self.host(to));
+        (a.edge_towards(b.center()), b.edge_towards(a.center()))
+    }
+
+    /// The lane of messages from one host to another: to the right of the wire, so that the two directions part.
+    pub fn lane(&self, from: usize, to: usize, offset: f64) -> (Point, Point) {
+        let (a, b) = self.wire(from, to);
+        let length = a.distance(b).max(1.0);
+        let (nx, ny) = (-(b.y - a.y) / length * offset, (b.x - a.x) / length * offset);
+        (Point { x: a.x + nx, y: a.y + ny }, Point { x: b.x + nx, y: b.y + ny })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The stage as the page gives it at 1440×900, 1280×720, 1024×768 and 390×844, and a wide one without a lesson.
+    const PANES: [(f64, f64); 5] = [(736.0, 520.0), (640.0, 380.0), (560.0, 420.0), (390.0, 400.0), (1_300.0, 700.0)];
+
+    #[test]
+    fn nothing_overlaps_in_any_pane() {
+        for members in [1, 3, 5, 7] {
+            for (width, height) in PANES {
+                let plan = Plan::of(members, width, height);
+                assert_eq!(plan.members.len(), members);
+                assert!(plan.is_clear(), "{members} members in {width}×{height}: {plan:?}");
+                assert!(plan.width <= width, "{members} members in {width}×{height} are too wide");
+            }
+        }
+    }
+
+    #[test]
+    fn three_members_are_told_in_full_on_a_laptop() {
+        assert_eq!(Plan::of(3, 736.0, 520.0).density, Density::Full);
+        assert_ne!(Plan::of(7, 736.0, 520.0).density, Density::Full);
+    }
+
+    #[test]
+    fn directions_have_lanes_of_their_own() {
+        let plan = Plan::of(3, 736.0, 520.0);
+        let ((there, _), (_, back)) = (plan.lane(1, 2, 5.0), plan.lane(2, 1, 5.0));
+        assert!((there.distance(back) - 10.0).abs() < 0.001);
+    }
+}
