@@ -206,7 +206,7 @@ impl Session {
     }
 
     pub fn switch(&self, branch: u32) {
-        self.change(|timeline| drop(timeline.switch(branch)), true);
+        self.change(|timeline| _ = timeline.switch(branch), true);
     }
 
     /// Lets time run on by itself, by this much, at once: for scripts.

@@ -210,7 +210,7 @@ fn Entry(number: usize, running: Memo<bool>, cleared: RwSignal<Option<(SimTime, 
         <div class="entry">
             <span class="prompt" aria-hidden="true">{prompt}</span>
             <textarea id=format!("terminal-input-{number}") node_ref=field rows="1" spellcheck="false" autocomplete="off"
-                autocapitalize="off" autocorrect="off" enterkeyhint="enter"
+                autocapitalize="off" enterkeyhint="enter"
                 aria-label=format!("Line of terminal {}. Tab completes; Escape, then Tab leaves.", number + 1)
                 on:keydown=key_down on:input=input></textarea>
         </div>
