@@ -4,6 +4,8 @@ use super::header::{Dialogs, DropTarget, Header, Help};
 use super::layout::{Layout, Pane, Reopen, Separators, TabBar};
 use super::new_world::NewWorld;
 use super::notice::{NoticeBoard, Notices};
+use super::diagrams::ClusterView;
+use super::panels::{Inspector, TimelinePanel};
 use super::panels::lesson::{CatalogList, LessonPane};
 use super::panels::terminal::Terminals;
 use super::panels::typist::Typist;
@@ -73,18 +75,17 @@ fn Bench() -> impl IntoView {
                 <Reopen pane=Pane::Terminals/>
                 <Reopen pane=Pane::Timeline/>
             </main>
-            <section class="pane pane-inspector" id="inspector" tabindex="-1" aria-label="Inspector"
+            <div class="pane pane-inspector" id="inspector" tabindex="-1"
                 data-shown=move || shown(Pane::Inspector) data-collapsed=move || folded(Pane::Inspector)>
-                <p class="unbuilt">"The inspector is being built."</p>
-            </section>
+                <Inspector/>
+            </div>
             <section class="pane pane-terminals" id="terminal" tabindex="-1" aria-label="Terminals"
                 data-shown=move || shown(Pane::Terminals) data-collapsed=move || folded(Pane::Terminals)>
                 <Terminals/>
             </section>
-            <section class="pane pane-timeline" id="timeline" tabindex="-1" aria-label="Timeline"
-                data-collapsed=move || folded(Pane::Timeline)>
-                <p class="unbuilt">"The timeline is being built."</p>
-            </section>
+            <div class="pane pane-timeline" id="timeline" tabindex="-1" data-collapsed=move || folded(Pane::Timeline)>
+                <TimelinePanel/>
+            </div>
             <TabBar/>
             <Separators/>
         </div>
@@ -99,7 +100,7 @@ fn Stage() -> impl IntoView {
             <button role="tab" type="button" id="tab-cluster" aria-selected="true" aria-controls="view-cluster">"Cluster"</button>
         </div>
         <div class="stage-view" id="view-cluster" role="tabpanel" aria-labelledby="tab-cluster">
-            <p class="unbuilt">"The cluster's view is being built."</p>
+            <ClusterView/>
         </div>
     }
 }

@@ -52,7 +52,7 @@ fn Breadcrumb() -> impl IntoView {
         <button class="breadcrumb" type="button" aria-haspopup="dialog" title="Choose a lesson" on:click=move |_| dialogs.catalog.set(true)>
             <Show when=move || part().is_some()>
                 <span class="part">{move || part()}</span>
-                <span class="arrow">"\u{a0}› "</span>
+                <span class="arrow">"\u{a0}›\u{a0}"</span>
             </Show>
             <strong>{title}</strong>
         </button>
@@ -84,7 +84,7 @@ fn Transport() -> impl IntoView {
                     <Icon path=play_icon/>
                     <span class="word">{play_word}</span>
                 </button>
-                <button class="button step" type="button" aria-label="Step" title="One thing happens (.)" on:click=move |_| session.step()>
+                <button class="button single" type="button" aria-label="Step" title="One thing happens (.)" on:click=move |_| session.step()>
                     <Icon path=icon::STEP/>
                     <span class="word">"Step"</span>
                 </button>

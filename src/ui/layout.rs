@@ -50,7 +50,7 @@ impl Layout {
         let window = |side: Result<wasm_bindgen::JsValue, _>| side.ok().and_then(|v| v.as_f64()).unwrap_or(1280.0) as i32;
         let (width, height) = (window(window_().inner_width()), window(window_().inner_height()));
         let mut sizes =
-            [(width * 30 / 100).clamp(300, 560), (width * 19 / 100).clamp(220, 340), (height * 22 / 100).clamp(130, 320), 92];
+            [(width * 30 / 100).clamp(300, 560), (width * 19 / 100).clamp(220, 340), (height * 22 / 100).clamp(130, 320), 124];
         let mut folded = [false; 4];
         for word in store::read(store::LAYOUT).unwrap_or_default().split(' ') {
             let (key, value) = word.split_once('=').unwrap_or_default();

@@ -15,6 +15,7 @@ mod study;
 mod worlds;
 
 // Parts.
+mod diagrams;
 mod header;
 mod new_world;
 mod panels;
