@@ -2,10 +2,10 @@
 pub mod etcd;
 pub mod lab;
 pub mod lesson;
+pub mod projection;
 pub mod raft;
 pub mod shell;
 pub mod sim;
 pub mod transcript;
-pub mod projection;
 #[cfg(feature = "ui")]
 pub mod ui;

@@ -454,6 +454,19 @@ mod tests {
     }
 
     #[test]
+    fn follows_a_field() {
+        let mut terminal = Terminal::new(&["one"]);
+        terminal.editor.replace("ae\u{301}b", 2);
+        assert_eq!(terminal.shown(), "a|e\u{301}b");
+        terminal.press(Key::Delete);
+        terminal.editor.replace("ab and more", 99);
+        terminal.press(Key::Ctrl('w'));
+        assert_eq!(terminal.shown(), "ab and |");
+        terminal.editor.replace(&"x".repeat(LINE_BYTES_MAX + 1), 0);
+        assert_eq!(terminal.shown(), "ab and |");
+    }
+
+    #[test]
     fn completes_pastes_and_ends() {
         let mut terminal = Terminal::new(&[]);
         terminal.type_text("e");

@@ -1,14 +1,14 @@
 //! The page's root: makes what all parts share, once, and lays out the bench.
 
+use super::diagrams::ClusterView;
 use super::header::{Dialogs, DropTarget, Header, Help};
 use super::layout::{Layout, Pane, Reopen, Separators, TabBar};
 use super::new_world::NewWorld;
 use super::notice::{NoticeBoard, Notices};
-use super::diagrams::ClusterView;
-use super::panels::{Inspector, TimelinePanel};
 use super::panels::lesson::{CatalogList, LessonPane};
 use super::panels::terminal::Terminals;
 use super::panels::typist::Typist;
+use super::panels::{Inspector, TimelinePanel};
 use super::session::Session;
 use super::study::Study;
 use super::widgets::dialog::Dialog;

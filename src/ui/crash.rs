@@ -1,8 +1,8 @@
 //! The page's black box: what a mistake of ours must leave behind. A panic ends a page in WebAssembly, so the hook runs
 //! with the world locked in whatever state it was in; it reads only what was written down here before.
 
-use crate::lab::{Input, Timeline};
 use crate::lab::archive::Archive;
+use crate::lab::{Input, Timeline};
 use crate::sim::SimTime;
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;

@@ -110,7 +110,9 @@ fn SpeedControl() -> impl IntoView {
         });
     };
     let slide = move |event: web_sys::Event| {
-        if let Some((speed, _)) = event_target_value(&event).parse::<usize>().ok().and_then(|position| SPEEDS.get(position)) {
+        if let Some((speed, _)) =
+            event_target_value(&event).parse::<usize>().ok().and_then(|position| SPEEDS.get(position))
+        {
             session.speed.set(Speed::Fixed(*speed));
         }
     };
@@ -206,7 +208,10 @@ fn share(worlds: Worlds, notices: Notices) {
                     // The plainest way to a text that can be copied by hand.
                     window().prompt_with_message_and_default("The link", &link).ok();
                 });
-                notices.offer("The browser does not let the page copy.", vec![("Show the link", show), ("Save as a file", save)]);
+                notices.offer(
+                    "The browser does not let the page copy.",
+                    vec![("Show the link", show), ("Save as a file", save)],
+                );
             }
         }
     });
@@ -237,7 +242,7 @@ fn WorldMenu() -> impl IntoView {
         input.set_value("");
     };
     view! {
-        <div id="menu-world" class="menu" popover="auto" role="group" aria-label="World">
+        <div id="menu-world" class="popmenu" popover="auto" role="group" aria-label="World">
             <button type="button" on:click=move |_| run(&|| dialogs.new_world.set(true))>"New world …"</button>
             <button type="button" on:click=move |_| run(&|| session.fork())>"Fork what-if"</button>
             <button type="button" on:click=move |_| run(&|| share(worlds, notices))>"Share a link"</button>

@@ -66,7 +66,9 @@ pub fn change_speed(session: Session, by: isize) {
 
 /// Whether the focus is on something that takes this key itself.
 fn is_taken(event: &web_sys::KeyboardEvent) -> bool {
-    let Some(target) = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else { return false };
+    let Some(target) = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else {
+        return false;
+    };
     let within = |selector: &str| target.closest(selector).ok().flatten().is_some();
     if within("input, textarea, select, dialog, [contenteditable], [popover]") {
         return true;

@@ -29,10 +29,46 @@ struct Sized {
 }
 
 const SIZED: [Sized; 4] = [
-    Sized { pane: Pane::Lesson, name: "lesson", title: "Lesson", area: "left", least: 280, most: 720, vertical: true, forward: true },
-    Sized { pane: Pane::Inspector, name: "inspector", title: "Inspector", area: "right", least: 200, most: 560, vertical: true, forward: false },
-    Sized { pane: Pane::Terminals, name: "terminal", title: "Terminals", area: "below", least: 96, most: 640, vertical: false, forward: false },
-    Sized { pane: Pane::Timeline, name: "timeline", title: "Timeline", area: "line", least: 56, most: 260, vertical: false, forward: false },
+    Sized {
+        pane: Pane::Lesson,
+        name: "lesson",
+        title: "Lesson",
+        area: "left",
+        least: 280,
+        most: 720,
+        vertical: true,
+        forward: true,
+    },
+    Sized {
+        pane: Pane::Inspector,
+        name: "inspector",
+        title: "Inspector",
+        area: "right",
+        least: 200,
+        most: 560,
+        vertical: true,
+        forward: false,
+    },
+    Sized {
+        pane: Pane::Terminals,
+        name: "terminal",
+        title: "Terminals",
+        area: "below",
+        least: 96,
+        most: 640,
+        vertical: false,
+        forward: false,
+    },
+    Sized {
+        pane: Pane::Timeline,
+        name: "timeline",
+        title: "Timeline",
+        area: "line",
+        least: 56,
+        most: 260,
+        vertical: false,
+        forward: false,
+    },
 ];
 
 #[derive(Clone, Copy)]
@@ -47,10 +83,15 @@ pub struct Layout {
 impl Layout {
     /// As it was left; else fit for this window.
     pub fn remembered() -> Layout {
-        let window = |side: Result<wasm_bindgen::JsValue, _>| side.ok().and_then(|v| v.as_f64()).unwrap_or(1280.0) as i32;
+        let window =
+            |side: Result<wasm_bindgen::JsValue, _>| side.ok().and_then(|v| v.as_f64()).unwrap_or(1280.0) as i32;
         let (width, height) = (window(window_().inner_width()), window(window_().inner_height()));
-        let mut sizes =
-            [(width * 30 / 100).clamp(300, 560), (width * 19 / 100).clamp(220, 340), (height * 22 / 100).clamp(130, 320), 124];
+        let mut sizes = [
+            (width * 30 / 100).clamp(300, 560),
+            (width * 19 / 100).clamp(220, 340),
+            (height * 22 / 100).clamp(130, 320),
+            124,
+        ];
         let mut folded = [false; 4];
         for word in store::read(store::LAYOUT).unwrap_or_default().split(' ') {
             let (key, value) = word.split_once('=').unwrap_or_default();
@@ -116,7 +157,8 @@ impl Layout {
             Pane::Terminals => "terminal-input-0",
             Pane::Timeline => "timeline",
         };
-        // After the pane has become visible: what is hidden takes no focus.
+        // At once, so that the next key arrives there; and after the pane has become visible, if it was hidden.
+        browser::focus(id);
         request_animation_frame(move || browser::focus(id));
     }
 

@@ -27,7 +27,9 @@ pub fn NewWorld() -> impl IntoView {
     let text = RwSignal::new(Scenario::default().text());
     let seed = RwSignal::new("1".to_owned());
     let scenario = Memo::new(move |_| text.with(|text| Scenario::parse(text)));
-    let seed_read = Memo::new(move |_| seed.with(|seed| seed.trim().parse::<u64>().map_err(|_| "expected a whole number".to_owned())));
+    let seed_read = Memo::new(move |_| {
+        seed.with(|seed| seed.trim().parse::<u64>().map_err(|_| "expected a whole number".to_owned()))
+    });
     let set = move |key: &'static str, value: &str| text.update(|text| *text = with_word(text, key, value));
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();

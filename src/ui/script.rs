@@ -27,7 +27,8 @@ pub fn install(session: Session, worlds: Worlds) {
     set("play", &action(move || session.playing.set(true)));
     set("pause", &action(move || session.playing.set(false)));
     set("step", &action(move || session.step()));
-    let seek = Closure::<dyn Fn(f64)>::new(move |ms: f64| session.seek(SimTime((ms.max(0.0) * 1_000.0).round() as u64)));
+    let seek =
+        Closure::<dyn Fn(f64)>::new(move |ms: f64| session.seek(SimTime((ms.max(0.0) * 1_000.0).round() as u64)));
     set("seek", &seek.into_js_value());
     let now = Closure::<dyn Fn() -> f64>::new(move || session.look(|timeline| timeline.lab().now().0) as f64 / 1_000.0);
     set("now", &now.into_js_value());
@@ -49,7 +50,8 @@ fn function(call: impl Fn(String) -> Promise + 'static) -> JsValue {
 
 /// What it refuses is thrown as an `Error`.
 fn fallible(call: impl Fn(String) -> Result<JsValue, String> + 'static) -> JsValue {
-    let throwing = move |text: Option<String>| call(text.unwrap_or_default()).map_err(|error| js_sys::Error::new(&error).into());
+    let throwing =
+        move |text: Option<String>| call(text.unwrap_or_default()).map_err(|error| js_sys::Error::new(&error).into());
     Closure::<dyn Fn(Option<String>) -> Result<JsValue, JsValue>>::new(throwing).into_js_value()
 }
 

@@ -172,12 +172,17 @@ impl Session {
         }
         self.change(
             |timeline| {
-                let (now, steps) = (timeline.lab().now(), timeline.lab().sim().steps());
-                let Some(before) = steps.checked_sub(1) else { return timeline.seek(SimTime::ZERO) };
-                // The last thing happened at the time of the newest event, or there is none that is remembered.
-                let last = timeline.lab().sim().trace().iter().next_back().map_or(now, |event| event.at);
-                timeline.seek(last - Micros(1));
-                timeline.seek_exactly(last, before);
+                let now = timeline.lab().now();
+                let Some(before) = timeline.lab().sim().steps().checked_sub(1) else { return timeline.seek(SimTime::ZERO) };
+                // From a moment with fewer things behind it, each next thing is met at its own time.
+                let mut span = Micros::from_millis(1);
+                while timeline.lab().sim().steps() >= before && timeline.lab().now() > SimTime::ZERO {
+                    timeline.seek(now - span);
+                    span = Micros(span.0 * 8);
+                }
+                while timeline.lab().sim().steps() < before {
+                    timeline.step();
+                }
             },
             true,
         );
@@ -186,7 +191,9 @@ impl Session {
     /// Lets time run until this terminal's command is done, at most until `end` and for `steps_max` things: says whether
     /// it is done.
     pub fn run_until_idle(&self, terminal: usize, end: SimTime, steps_max: u64) -> bool {
-        let idle = |timeline: &Timeline| timeline.lab().workstation().terminals().get(terminal).is_none_or(|t| !t.is_running());
+        let idle = |timeline: &Timeline| {
+            timeline.lab().workstation().terminals().get(terminal).is_none_or(|t| !t.is_running())
+        };
         self.change(
             |timeline| {
                 for _ in 0..steps_max {

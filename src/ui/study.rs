@@ -3,8 +3,8 @@
 use super::browser;
 use super::session::Session;
 use super::store;
-use crate::lab::archive::Archive;
 use crate::lab::Timeline;
+use crate::lab::archive::Archive;
 use crate::lesson::catalog::Entry;
 use crate::lesson::{Catalog, Lesson, Problem, Progress, format, runner};
 use crate::sim::{Micros, SimTime};
@@ -17,7 +17,10 @@ pub enum Page {
     Closed,
     Loading(String),
     /// The lesson's file, or the index, cannot be read. The world is as it was.
-    Broken { what: String, problems: Vec<Problem> },
+    Broken {
+        what: String,
+        problems: Vec<Problem>,
+    },
     Open(Arc<Lesson>),
 }
 
@@ -139,7 +142,9 @@ impl Study {
         let catalog = self.load_catalog().await?;
         let position = match id {
             None => catalog.first,
-            Some(id) => catalog.position(id).ok_or_else(|| whole("index.txt", format!("there is no lesson \"{id}\"")))?,
+            Some(id) => {
+                catalog.position(id).ok_or_else(|| whole("index.txt", format!("there is no lesson \"{id}\"")))?
+            }
         };
         let entry = &catalog.entries[position];
         let file = entry.file();

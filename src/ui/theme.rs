@@ -11,7 +11,8 @@ pub enum Theme {
 }
 
 impl Theme {
-    pub const ALL: [(Theme, &str); 3] = [(Theme::System, "As the system"), (Theme::Light, "Light"), (Theme::Dark, "Dark")];
+    pub const ALL: [(Theme, &str); 3] =
+        [(Theme::System, "As the system"), (Theme::Light, "Light"), (Theme::Dark, "Dark")];
 
     pub fn remembered() -> Theme {
         match store::read(store::THEME).as_deref() {

@@ -284,7 +284,9 @@ impl Worlds {
     fn offer_back(&self, text: &str) {
         let worlds = *self;
         let back = Callback::new(move |()| {
-            let Some(saved) = store::read(store::WORLD_BEFORE).and_then(|text| Saved::parse(&text).ok()) else { return };
+            let Some(saved) = store::read(store::WORLD_BEFORE).and_then(|text| Saved::parse(&text).ok()) else {
+                return;
+            };
             spawn_local(async move { worlds.open_archive(saved.archive, saved.lesson, saved.playing).await });
         });
         self.notices.offer(text, vec![("Bring it back", back)]);

@@ -72,9 +72,9 @@ fn BrokenLesson(what: String, problems: Vec<Problem>) -> impl IntoView {
 fn OpenLesson(lesson: Arc<Lesson>) -> impl IntoView {
     let study = expect_context::<Study>();
     let catalog = study.catalog.get_untracked().unwrap_or_default();
-    let place = catalog.position(&lesson.id).map(|position| {
-        format!("Lesson {} of {} · {} min", position + 1, catalog.entries.len(), lesson.minutes)
-    });
+    let place = catalog
+        .position(&lesson.id)
+        .map(|position| format!("Lesson {} of {} · {} min", position + 1, catalog.entries.len(), lesson.minutes));
     let steps = 0..lesson.steps.len();
     let complete = move || study.standing.with(|standing| standing.complete);
     let trouble = move || study.standing.with(|standing| standing.trouble.clone());
@@ -86,7 +86,7 @@ fn OpenLesson(lesson: Arc<Lesson>) -> impl IntoView {
         <p class="eyebrow">{place}</p>
         <h2>{lesson.title.clone()}</h2>
         <Prose blocks=lesson.intro.clone()/>
-        <ol class="steps">{steps.map(step).collect_view()}</ol>
+        <ol class="lesson-steps">{steps.map(step).collect_view()}</ol>
         <Show when=move || trouble().is_some()>
             <p class="mistake">{move || trouble().map(|why| format!("A check of this lesson cannot be decided: {why}"))}</p>
         </Show>
@@ -152,8 +152,8 @@ fn StepItem(lesson: Arc<Lesson>, number: usize) -> impl IntoView {
         }
     };
     view! {
-        <li class=move || format!("step {}", state.get()) aria-current=move || (state.get() == "current").then_some("step")>
-            <span class="mark" aria-hidden="true">{mark}</span>
+        <li class=move || format!("lesson-step {}", state.get()) aria-current=move || (state.get() == "current").then_some("step")>
+            <span class="step-mark" aria-hidden="true">{mark}</span>
             <h3>
                 <span class="visually-hidden">{said}</span>
                 {show_inlines(&step.title)}
@@ -248,13 +248,23 @@ fn Predict(step: usize, at: usize, prediction: Prediction) -> impl IntoView {
     let study = expect_context::<Study>();
     let Prediction { question, options, right, because } = prediction;
     let chosen = Memo::new(move |_| {
-        study.chosen.with(|chosen| chosen.iter().find(|choice| (choice.0, choice.1) == (step, at)).map(|choice| choice.2))
+        study
+            .chosen
+            .with(|chosen| chosen.iter().find(|choice| (choice.0, choice.1) == (step, at)).map(|choice| choice.2))
     });
     let name = format!("predict-{step}-{at}");
     let option = move |(number, text): (usize, Vec<Inline>)| {
         let is_right = move || chosen.get().is_some() && number == right;
         let is_wrong = move || chosen.get() == Some(number) && number != right;
-        let mark = move || if is_right() { " (right)" } else if is_wrong() { " (not so)" } else { "" };
+        let mark = move || {
+            if is_right() {
+                " (right)"
+            } else if is_wrong() {
+                " (not so)"
+            } else {
+                ""
+            }
+        };
         view! {
             <label class:right=is_right class:wrong=is_wrong>
                 <input type="radio" name=name.clone() prop:checked=move || chosen.get() == Some(number)

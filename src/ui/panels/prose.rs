@@ -55,11 +55,13 @@ fn show_table(align: &[Align], head: &[Vec<Inline>], rows: &[Vec<Vec<Inline>>]) 
         _ => "",
     };
     let cells = |cells: &[Vec<Inline>]| {
-        let cell = |(column, inlines): (usize, &Vec<Inline>)| view! { <td style=style(column)>{show_inlines(inlines)}</td> };
+        let cell =
+            |(column, inlines): (usize, &Vec<Inline>)| view! { <td style=style(column)>{show_inlines(inlines)}</td> };
         cells.iter().enumerate().map(cell).collect_view()
     };
     let heads = head.iter().enumerate();
-    let heads = heads.map(|(column, inlines)| view! { <th scope="col" style=style(column)>{show_inlines(inlines)}</th> });
+    let heads =
+        heads.map(|(column, inlines)| view! { <th scope="col" style=style(column)>{show_inlines(inlines)}</th> });
     view! {
         <div class="table-frame" tabindex="0" role="group" aria-label="Table">
             <table>
@@ -93,7 +95,9 @@ fn show_inline(inline: &Inline) -> AnyView {
             };
             view! { <a href=href on:click=go>{show_inlines(text)}</a> }.into_any()
         }
-        Inline::Stage { target, text } => view! { <StageLink target=target.clone() text=Inline::plain(text)/> }.into_any(),
+        Inline::Stage { target, text } => {
+            view! { <StageLink target=target.clone() text=Inline::plain(text)/> }.into_any()
+        }
         Inline::Break => view! { <br/> }.into_any(),
     }
 }

@@ -263,7 +263,12 @@ fn submit(session: Session, number: usize, text: String) {
 }
 
 /// The shell's meaning of a key, or `None` where the field knows best.
-fn key_of(event: &web_sys::KeyboardEvent, field: &web_sys::HtmlTextAreaElement, searching: bool, leaves: bool) -> Option<Key> {
+fn key_of(
+    event: &web_sys::KeyboardEvent,
+    field: &web_sys::HtmlTextAreaElement,
+    searching: bool,
+    leaves: bool,
+) -> Option<Key> {
     // While an input method composes, keys are its own.
     if event.is_composing() || event.meta_key() {
         return None;

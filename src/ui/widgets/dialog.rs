@@ -36,7 +36,9 @@ pub fn Dialog(open: RwSignal<bool>, title: &'static str, children: ChildrenFn) -
 
 fn outside(event: &web_sys::MouseEvent) -> bool {
     use wasm_bindgen::JsCast;
-    let Some(element) = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else { return false };
+    let Some(element) = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok()) else {
+        return false;
+    };
     let area = element.get_bounding_client_rect();
     let (x, y) = (f64::from(event.client_x()), f64::from(event.client_y()));
     x < area.left() || x > area.right() || y < area.top() || y > area.bottom()

@@ -1,8 +1,8 @@
 //! One member's card: role, log strip, commit mark, votes, election timer; and the learner's workstation.
 
 use super::super::super::session::{Selection, Session};
-use super::menu::{self, Menu};
 use super::super::select;
+use super::menu::{self, Menu};
 use super::{is_menu_key, is_press, term_class};
 use crate::lab::Topic;
 use crate::projection::cluster::{self, Cell, MemberView, Running, Standing, Timer};
@@ -168,7 +168,9 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
     let density = Memo::new(move |_| plan.read().density);
     let committed = Memo::new(move |_| view.read().running().map_or(0, |running| running.committed));
     let durable = Memo::new(move |_| {
-        view.read().running().map_or(0, |running| running.cells.iter().filter(|cell| cell.durable).map(|cell| cell.index).max().unwrap_or(0))
+        view.read().running().map_or(0, |running| {
+            running.cells.iter().filter(|cell| cell.durable).map(|cell| cell.index).max().unwrap_or(0)
+        })
     });
     let head = move || {
         let sizes = Sizes::of(density.get());
@@ -195,7 +197,9 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
                 <text class="status" x=sizes.pad y=sizes.notes_y>"what was not on disk is lost"</text>
             }
             .into_any(),
-            Standing::Refused(why) => view! { <text class="status fault" x=sizes.pad y=sizes.notes_y>{why}</text> }.into_any(),
+            Standing::Refused(why) => {
+                view! { <text class="status fault" x=sizes.pad y=sizes.notes_y>{why}</text> }.into_any()
+            }
         }
     };
     let sizes = move || Sizes::of(density.get());
