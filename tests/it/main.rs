@@ -3,6 +3,7 @@ mod conformance;
 mod datadriven;
 mod etcdctl;
 mod lab;
+mod lessons;
 mod raft_datadriven;
 mod raft_fuzz;
 mod tidy;
