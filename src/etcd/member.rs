@@ -148,6 +148,10 @@ impl Member {
                 return None;
             }
         };
+        if recovered.hard_state.commit > recovered.entries.last().map_or(Index(0), |last| last.index) {
+            out.fact(Fact::Refused { why: format!("state.commit {} is out of range", recovered.hard_state.commit.0) });
+            return None;
+        }
         let length = disk.file(wal::FILE).map_or(0, |file| file.len());
         disk.truncate(wal::FILE, recovered.sound);
         let fresh = recovered.sound == 0;

@@ -202,7 +202,11 @@ impl Storage for MemStorage {
         self.compacted.index + self.entries.len() as u64
     }
 
+    /// There is none before the first was made; a peer that needs one then has lost what it had acknowledged.
     fn snapshot(&self) -> Result<Arc<Snapshot>, StorageError> {
+        if self.snapshot.is_empty() {
+            return Err(StorageError::SnapshotTemporarilyUnavailable);
+        }
         Ok(self.snapshot.clone())
     }
 }

@@ -3,6 +3,8 @@
 //! It holds no rule of any protocol: what it shows is a projection of the lab, and what the learner does becomes an
 //! input to it. So far it shows its name only.
 
+pub mod session;
+
 use leptos::prelude::*;
 
 /// The whole page.
