@@ -122,7 +122,13 @@ fn lessons(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
     for problem in &report.problems {
         println!("{}/{problem}", folder.to_string_lossy());
     }
-    println!("{} lessons, {} problems", report.lessons.len(), report.problems.len());
+    println!(
+        "{} lessons, {} steps, {} runs, {} problems",
+        report.lessons,
+        report.steps,
+        report.runs,
+        report.problems.len()
+    );
     Ok(code)
 }
 
