@@ -31,7 +31,7 @@ fn two_hundred_inputs() -> Timeline {
             0 => Input::Fault(Fault::PowerOff { host }),
             1 | 2 => Input::Fault(Fault::PowerOn { host }),
             3 => Input::Fault(Fault::Restart { host }),
-            4 => Input::Fault(Fault::Cut { from: host, to: other, one_way: key % 2 == 0 }),
+            4 => Input::Fault(Fault::Cut { from: host, to: other, one_way: key.is_multiple_of(2) }),
             5 | 6 => Input::Fault(Fault::HealAll),
             7 => Input::Fault(Fault::Loss { from: host, to: other, chance: Ppm(100_000) }),
             8 => Input::Fault(Fault::SlowDisk { host, factor: 1 + key as u32 }),
