@@ -198,7 +198,7 @@ impl Member {
             applied: Index(0),
             connections: Connections::default(),
             // Ids of one life never meet those of another: the start time is part of them, as in etcd's id generator.
-            proposals: Proposals::new(peer.id.0 << 48 | (now.0 / 1_000 << 8 & 0xffff_ffff_ffff)),
+            proposals: Proposals::new((peer.id.0 << 48) | (((now.0 / 1_000) << 8) & 0xffff_ffff_ffff)),
             reads: Reads::default(),
             origins: BTreeMap::new(),
             lead: PeerId::NONE,
@@ -342,7 +342,7 @@ impl Member {
     /// Ends the streams of clients that asked for a leader, when there has been none for too long.
     fn watch_leader(&mut self, out: &mut Outbox) {
         self.leaderless = if self.lead == PeerId::NONE { self.leaderless + 1 } else { 0 };
-        if self.leaderless == LEADERLESS_MAX * self.cluster.timing.election_ticks() as u32 {
+        if self.leaderless == LEADERLESS_MAX * self.cluster.timing.election_ticks() {
             self.end_streams(&EtcdError::NoLeader.into(), out);
         }
     }

@@ -124,10 +124,8 @@ impl Chronicle {
             EventKind::BecamePreCandidate { term } => {
                 self.push(at, event, Mark::Campaign { host, term: *term, pre: true });
             }
-            EventKind::BecameFollower { term, .. } => {
-                if self.leading.remove(&host).is_some() {
-                    self.push(at, event, Mark::SteppedDown { host, term: *term });
-                }
+            EventKind::BecameFollower { term, .. } if self.leading.remove(&host).is_some() => {
+                self.push(at, event, Mark::SteppedDown { host, term: *term });
             }
             _ => {}
         }
