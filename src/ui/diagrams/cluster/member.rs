@@ -253,6 +253,8 @@ fn status(running: &Running, disk_factor: u32, density: Density) -> String {
     }
 }
 
+/// Rough width of a character of a note.
+const CHAR: f64 = 6.0;
 /// Gap between two cells, and the width that the newest one needs for its index.
 const CELL_GAP: f64 = 1.5;
 
@@ -295,7 +297,7 @@ fn Strip(host: HostId, running: Running, sizes: Sizes, density: Density) -> impl
     } else {
         format!("committed {}, applied {}", running.committed, running.applied)
     };
-    let far = commit_x > sizes.width * 0.45;
+    let far = commit_x > sizes.width * 0.72;
     let cells = shown.iter().enumerate().map(|(position, cell)| {
         let (cell, x, width) = (*cell, x_of(position), x_of(position + 1) - x_of(position) - CELL_GAP);
         let what = Selection::Entry(host, cell.index);
@@ -323,12 +325,15 @@ fn Strip(host: HostId, running: Running, sizes: Sizes, density: Density) -> impl
             </g>
         }
     });
+    // Below the mark where there is room, else from the card's edge on.
     let notes_x = if far { commit_x } else { sizes.pad };
     let notes = (density != Density::Small || running.followers.is_empty()).then(|| view! {
         <text class="note" x=notes_x y=sizes.notes_y text-anchor=if far { "end" } else { "start" }>{commit_text}</text>
     });
-    // The vote stands where the commit mark leaves room.
-    let right = commit_x < sizes.width * 0.6;
+    // The vote stands on the side of the commit mark's text that has room for it.
+    let text_start = if far { commit_x - CHAR * commit_text.chars().count() as f64 } else { sizes.pad };
+    let vote_width = CHAR * running.vote.as_ref().map_or(0, |vote| vote.len() + "voted ".len()) as f64 + 8.0;
+    let right = text_start < sizes.pad + vote_width;
     let vote = (running.followers.is_empty() && density == Density::Full).then(|| running.vote.clone()).flatten();
     let vote = vote.map(|vote| view! {
         <text class="note" x=if right { sizes.width - sizes.pad } else { sizes.pad } y=sizes.notes_y
