@@ -32,7 +32,7 @@ test: ## Everything that must hold: lint, engine, lessons, release page in Chrom
 fuzz: ## Random faults over many seeds, checked after every event (SEEDS=…)
 	@tools/setup.sh rust
 	LAB_FUZZ_SEEDS=$(SEEDS) cargo test $(ENGINE) --profile fuzz --test it fuzz -- --nocapture | tee >(cat >&2) \
-		| grep -q ' [1-9][0-9]* passed' || { echo 'make fuzz: a test failed, or none ran' >&2; exit 1; }
+		| grep ' [1-9][0-9]* passed' >/dev/null || { echo 'make fuzz: a test failed, or none ran' >&2; exit 1; }
 
 bless: ## Rewrite the golden files of the tests; read the diff before you commit it
 	@tools/setup.sh rust

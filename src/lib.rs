@@ -1,9 +1,10 @@
 //! Control Plane Lab: a whole control plane as one deterministic value.
-pub mod sim;
-pub mod raft;
 pub mod etcd;
-pub mod shell;
 pub mod lab;
+pub mod lesson;
+pub mod raft;
+pub mod shell;
+pub mod sim;
 pub mod transcript;
 pub mod projection;
 #[cfg(feature = "ui")]

@@ -3,6 +3,6 @@
 use control_plane_lab::ui::App;
 
 fn main() {
-    console_error_panic_hook::set_once();
+    control_plane_lab::ui::crash::install();
     leptos::mount::mount_to_body(App);
 }

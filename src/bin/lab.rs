@@ -1,7 +1,7 @@
 //! `lab`: the engine without the page.
 
-use control_plane_lab::lab::{Input, Lab, Scenario, archive::Archive, fuzz};
 use control_plane_lab::lab::workstation::PrintedKind;
+use control_plane_lab::lab::{Input, Lab, Scenario, archive::Archive, fuzz};
 use control_plane_lab::sim::SimTime;
 use lexopt::prelude::*;
 use std::process::ExitCode;
@@ -15,7 +15,8 @@ USAGE
   lab replay FILE            opens a saved world and prints its moment and state hash
   lab fuzz [--seeds N] [--first N] [--members N] [--no-fsync]
         lives through 60 virtual seconds of faults with each seed and checks Raft's promises
-  lab fuzz --seed N          lives through one seed and prints the last events
+  lab fuzz --seed N [--events N]
+        lives through one seed and prints its last events, 30 unless told
   lab lessons check [DIR]    proves every lesson: its start fails its goal, its solution reaches it
 ";
 
@@ -101,11 +102,12 @@ fn replay(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
 }
 
 fn search(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
-    let (mut scenario, mut seeds, mut first, mut one) = (Scenario::default(), 100_u64, 1_u64, None);
+    let (mut scenario, mut seeds, mut first, mut one, mut shown) = (Scenario::default(), 100_u64, 1_u64, None, 30);
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("seeds") => seeds = arguments.value()?.parse()?,
             Long("first") => first = arguments.value()?.parse()?,
+            Long("events") => shown = arguments.value()?.parse()?,
             Long("seed") => one = Some(arguments.value()?.parse()?),
             Long("members") => {
                 scenario.members = Scenario::parse(&format!("members={}", arguments.value()?.string()?))?.members;
@@ -129,7 +131,7 @@ fn search(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
             println!("seed {seed}: replay with: lab fuzz --members {} --seed {seed}{fsync}", scenario.members);
         }
         if one.is_some() {
-            let events: Vec<_> = outcome.lab.sim().trace().iter().rev().take(30).collect();
+            let events: Vec<_> = outcome.lab.sim().trace().iter().rev().take(shown).collect();
             for event in events.iter().rev() {
                 println!("{} {:?} <- {:?} host {} {:?}", event.at, event.id, event.cause, event.host.0, event.what);
             }

@@ -42,6 +42,10 @@ pub enum ClientNote {
     Redial(usize),
     /// Time to see whether the connection is still alive.
     KeepAlive(ConnId),
+    /// Nothing has answered the dial yet: knock again.
+    Knock(ConnId),
+    /// Try again to find a stream for the watches.
+    CarryWatches,
 }
 
 /// What a client has to say to the program that uses it.
@@ -63,6 +67,10 @@ const REDIAL: Micros = Micros::from_secs(1);
 const REDIAL_MAX: Micros = Micros::from_secs(120);
 /// gRPC gives up on a silent dial after this long.
 const DIAL_TIMEOUT: Micros = Micros::from_secs(20);
+/// TCP's first wait for an answer to a SYN; it doubles.
+const KNOCK: Micros = Micros::from_secs(1);
+/// clientv3's longest wait before it opens a watch stream again.
+const STREAM_RETRY: Micros = Micros::from_millis(100);
 /// clientv3's wait between two tries of a read.
 const RETRY: Micros = Micros::from_millis(25);
 
@@ -127,13 +135,8 @@ struct Watch {
 impl Client {
     /// A client of these endpoints: each as it was written, and where it leads.
     pub fn new(id: ClientId, endpoints: Vec<(String, Address)>) -> Client {
-        let endpoint = |(name, address)| Endpoint {
-            name,
-            address,
-            state: EndpointState::Idle,
-            backoff: REDIAL,
-            last_error: None,
-        };
+        let endpoint =
+            |(name, address)| Endpoint { name, address, state: EndpointState::Idle, backoff: REDIAL, last_error: None };
         Client {
             id,
             endpoints: endpoints.into_iter().map(endpoint).collect(),
@@ -219,7 +222,8 @@ impl Client {
             Frame::WatchTell(response) => self.watch_told(response, out),
             Frame::WatchEnd(_) => {
                 // Only a member without a leader ends a stream: carry the watches elsewhere, or here again later.
-                self.lose(position, "transport is closing", out);
+                self.break_stream(position, out);
+                out.wake(STREAM_RETRY, self.note(ClientNote::CarryWatches));
             }
             Frame::Ping => self.send_on(conn, Frame::Pong, out),
             Frame::Pong | Frame::Close | Frame::Open | Frame::Call { .. } | Frame::WatchAsk(_) | Frame::Reset => {}
@@ -237,6 +241,8 @@ impl Client {
                 }
             }
             ClientNote::KeepAlive(conn) => self.keep_alive(now, conn, out),
+            ClientNote::Knock(conn) => self.knock(now, conn, out),
+            ClientNote::CarryWatches => self.carry_watches(out),
         }
     }
 
@@ -258,18 +264,35 @@ impl Client {
     }
 
     fn dial(&mut self, now: SimTime, position: usize, out: &mut Outbox) {
-        let endpoint = &mut self.endpoints[position];
-        let host = match endpoint.address {
+        let host = match self.endpoints[position].address {
             Address::Host(host) => host,
             Address::Refused => return self.dial_failed(position, "connect: connection refused", out),
             Address::NoSuchHost => return self.dial_failed(position, "no such host", out),
         };
-        self.connections += 1;
-        let id = ConnId::new(self.id, self.connections);
+        let id = self.next_connection();
         let connection = Connection { id, host, sent: 0, received: 0, heard: now, dialed: now };
-        endpoint.state = EndpointState::Dialing(connection);
+        self.endpoints[position].state = EndpointState::Dialing(connection);
         self.send_on(id, Frame::Open, out);
-        out.wake(KEEPALIVE_TIME, self.note(ClientNote::KeepAlive(id)));
+        out.wake(KNOCK, self.note(ClientNote::Knock(id)));
+    }
+
+    fn next_connection(&mut self) -> ConnId {
+        self.connections += 1;
+        ConnId::new(self.id, self.connections)
+    }
+
+    /// Repeats an unanswered SYN, under a new number so that a late answer to the old one is not mistaken for its own.
+    fn knock(&mut self, now: SimTime, conn: ConnId, out: &mut Outbox) {
+        let Some(position) = self.position(conn) else { return };
+        let id = self.next_connection();
+        let EndpointState::Dialing(connection) = &mut self.endpoints[position].state else { return };
+        let waited = now.since(connection.dialed);
+        if waited >= DIAL_TIMEOUT {
+            return self.dial_failed(position, "i/o timeout", out);
+        }
+        *connection = Connection { id, sent: 0, received: 0, ..connection.clone() };
+        self.send_on(id, Frame::Open, out);
+        out.wake(waited + KNOCK, self.note(ClientNote::Knock(id)));
     }
 
     fn dial_failed(&mut self, position: usize, why: &str, out: &mut Outbox) {
@@ -290,11 +313,13 @@ impl Client {
 
     fn opened(&mut self, position: usize, out: &mut Outbox) {
         let endpoint = &mut self.endpoints[position];
-        if let EndpointState::Dialing(connection) = &endpoint.state {
+        if let EndpointState::Dialing(connection) = endpoint.state.clone() {
             out.fact(Fact::Connected { endpoint: endpoint.name.clone() });
-            endpoint.state = EndpointState::Ready(connection.clone());
             endpoint.backoff = REDIAL;
             endpoint.last_error = None;
+            let conn = connection.id;
+            endpoint.state = EndpointState::Ready(connection);
+            out.wake(KEEPALIVE_TIME, self.note(ClientNote::KeepAlive(conn)));
         }
         self.send_waiting(out);
         self.carry_watches(out);
@@ -312,29 +337,29 @@ impl Client {
             self.answered(id, Err(status), out);
         }
         if self.stream == Some(lost) {
-            out.fact(Fact::StreamBroken { endpoint: self.endpoints[position].name.clone() });
-            self.stream = None;
-            self.creating.clear();
-            for watch in self.watches.values_mut() {
-                watch.server_id = None;
-            }
+            self.break_stream(position, out);
             self.carry_watches(out);
+        }
+    }
+
+    fn break_stream(&mut self, position: usize, out: &mut Outbox) {
+        out.fact(Fact::StreamBroken { endpoint: self.endpoints[position].name.clone() });
+        self.stream = None;
+        self.creating.clear();
+        for watch in self.watches.values_mut() {
+            watch.server_id = None;
         }
     }
 
     fn keep_alive(&mut self, now: SimTime, conn: ConnId, out: &mut Outbox) {
         let Some(position) = self.position(conn) else { return };
         let Some(connection) = self.endpoints[position].connection() else { return };
-        let dialing = matches!(self.endpoints[position].state, EndpointState::Dialing(_));
-        let (heard, dialed) = (connection.heard, connection.dialed);
-        if dialing && now.since(dialed) >= DIAL_TIMEOUT {
-            return self.lose(position, "i/o timeout", out);
-        }
-        if !dialing && now.since(heard) >= KEEPALIVE_TIME + KEEPALIVE_TIMEOUT {
+        let heard = connection.heard;
+        if now.since(heard) >= KEEPALIVE_TIME + KEEPALIVE_TIMEOUT {
             return self.lose(position, "keepalive ping failed to receive ACK within timeout", out);
         }
         let busy = self.stream == Some(conn) || self.calls.values().any(|call| call.on == Some(conn));
-        if !dialing && busy && now.since(heard) >= KEEPALIVE_TIME {
+        if busy && now.since(heard) >= KEEPALIVE_TIME {
             self.send_on(conn, Frame::Ping, out);
         }
         out.wake(KEEPALIVE_TIME, self.note(ClientNote::KeepAlive(conn)));
@@ -440,8 +465,7 @@ impl Client {
             }
             return;
         }
-        let Some((&key, watch)) =
-            self.watches.iter_mut().find(|(_, watch)| watch.server_id == Some(response.watch_id))
+        let Some((&key, watch)) = self.watches.iter_mut().find(|(_, watch)| watch.server_id == Some(response.watch_id))
         else {
             return;
         };

@@ -66,7 +66,12 @@ pub struct Cluster {
 
 impl Cluster {
     /// A cluster of members given as (host, name, peer URL, client URL).
-    pub fn new(token: &str, members: Vec<(HostId, String, String, String)>, timing: Timing, rules: Rules) -> Arc<Cluster> {
+    pub fn new(
+        token: &str,
+        members: Vec<(HostId, String, String, String)>,
+        timing: Timing,
+        rules: Rules,
+    ) -> Arc<Cluster> {
         let peers: Vec<Peer> = members
             .into_iter()
             .map(|(host, name, peer_url, client_url)| Peer {

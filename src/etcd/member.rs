@@ -28,7 +28,7 @@ use super::wal;
 use super::wire::{CallId, ConnId, Wire};
 use super::{Fact, Note, Outbox, VERSION};
 use crate::raft::{
-    self, AnyConfChange, ConfChange, ConfChangeType, Config, Entry, EntryType, Index, MemStorage, MessageType, PeerId,
+    self, AnyConfChange, ConfChange, ConfChangeType, Config, Entry, EntryType, Index, Level, MemStorage, PeerId,
     RawNode, Ready, StateType, Term,
 };
 use crate::sim::{Delivery, Disk, EventId, HostId, Micros, Prng, SimTime};
@@ -99,6 +99,7 @@ pub struct Member {
     greeted: BTreeSet<PeerId>,
     pub(super) syncing_watchers: bool,
     published: bool,
+    panicked: bool,
 }
 
 /// What this member has proposed and not yet answered.
@@ -130,7 +131,14 @@ pub struct Moment {
 
 impl Member {
     /// Starts a member on what its disk holds: a new one writes its first records, a known one recovers.
-    pub fn boot(cluster: &Arc<Cluster>, host: HostId, disk: &mut Disk, seed: u64, now: Moment, out: &mut Outbox) -> Option<Member> {
+    pub fn boot(
+        cluster: &Arc<Cluster>,
+        host: HostId,
+        disk: &mut Disk,
+        seed: u64,
+        now: Moment,
+        out: &mut Outbox,
+    ) -> Option<Member> {
         let peer = cluster.peer_on(host)?.clone();
         let recovered = match disk.file(wal::FILE).map(wal::recover) {
             None => wal::Recovered::default(),
@@ -140,28 +148,27 @@ impl Member {
                 return None;
             }
         };
+        if recovered.hard_state.commit > recovered.entries.last().map_or(Index(0), |last| last.index) {
+            out.fact(Fact::Refused { why: format!("state.commit {} is out of range", recovered.hard_state.commit.0) });
+            return None;
+        }
         let length = disk.file(wal::FILE).map_or(0, |file| file.len());
         disk.truncate(wal::FILE, recovered.sound);
         let fresh = recovered.sound == 0;
         let mut log = recovered.encoder;
-        let (hard_state, entries) = if fresh {
-            let entries = bootstrap_entries(cluster);
-            log.metadata(peer.id.0, cluster.id, &mut |chunk| out.write(wal::FILE, chunk));
-            (raft::HardState { term: Term(1), vote: PeerId::NONE, commit: Index(entries.len() as u64) }, entries)
-        } else {
-            (recovered.hard_state, recovered.entries)
-        };
+        let raft::HardState { term, commit, .. } = recovered.hard_state;
+        let last = recovered.entries.last().map_or(Index(0), |entry| entry.index);
+        out.fact(Fact::Started { term, last, commit, torn_bytes: length - recovered.sound });
+        let (mut hard_state, mut entries) = (recovered.hard_state, recovered.entries);
         if fresh {
+            entries = bootstrap_entries(cluster);
+            hard_state = raft::HardState { term: Term(1), vote: PeerId::NONE, commit: Index(entries.len() as u64) };
             let mut write = |chunk| out.write(wal::FILE, chunk);
+            log.metadata(peer.id.0, cluster.id, &mut write);
             log.hard_state(&hard_state, &mut write);
             entries.iter().for_each(|entry| log.entry(entry, &mut write));
+            out.fact(Fact::Appended { entries: entries.clone() });
         }
-        out.fact(Fact::Started {
-            term: hard_state.term,
-            last: entries.last().map_or(Index(0), |entry| entry.index),
-            commit: hard_state.commit,
-            torn_bytes: length - recovered.sound,
-        });
         let mut storage = MemStorage::new();
         storage.append(&entries);
         storage.set_hard_state(hard_state);
@@ -201,6 +208,7 @@ impl Member {
             greeted: BTreeSet::new(),
             syncing_watchers: false,
             published: false,
+            panicked: false,
         }
     }
 
@@ -234,6 +242,16 @@ impl Member {
     /// The leader as this member knows it, or [`PeerId::NONE`].
     pub fn lead(&self) -> PeerId {
         self.lead
+    }
+
+    /// Whether it must not run any longer.
+    pub fn has_panicked(&self) -> bool {
+        self.panicked
+    }
+
+    /// Hosts of the clients that are connected to it.
+    pub fn clients(&self) -> impl Iterator<Item = HostId> {
+        self.connections.hosts()
     }
 
     /// Whether a write to the log is under way.
@@ -462,22 +480,34 @@ impl Member {
 
     /// Works until nothing is ready or the disk has to finish first, and sends what there is to say.
     fn pump(&mut self, at: Moment, out: &mut Outbox) {
-        while self.saving.is_none() && self.node.has_ready() {
+        while self.saving.is_none() && !self.panicked && self.node.has_ready() {
             let ready = self.node.ready();
             self.begin_ready(at, ready, out);
         }
-        self.node.drain_events().for_each(|event| out.fact(Fact::Raft(event)));
+        self.report(out);
         self.tell_watchers(out);
+    }
+
+    /// Passes on what happened inside Raft.
+    fn report(&mut self, out: &mut Outbox) {
+        for event in self.node.drain_events() {
+            if event.level() == Level::Fatal {
+                self.panicked = true;
+                out.fact(Fact::Panicked { why: event.to_string() });
+            }
+            out.fact(Fact::Raft(event));
+        }
     }
 
     fn begin_ready(&mut self, at: Moment, mut ready: Ready, out: &mut Outbox) {
         if let Some(soft) = &ready.soft_state {
             self.follow_leader(at, soft.lead, out);
         }
-        self.node.drain_events().for_each(|event| out.fact(Fact::Raft(event)));
+        self.report(out);
         let leads = self.node.raft().state() == StateType::Leader;
         if leads || !self.cluster.rules.fsync_before_ack {
-            let (first, later) = split_messages(std::mem::take(&mut ready.messages), self.cluster.rules.fsync_before_ack);
+            let (first, later) =
+                split_messages(std::mem::take(&mut ready.messages), self.cluster.rules.fsync_before_ack);
             self.send_all(first, out);
             ready.messages = later;
         }
@@ -533,7 +563,7 @@ impl Member {
         for entry in committed {
             self.apply(at, entry, out);
         }
-        self.node.advance(ready);
+        self.node.advance();
         for reader in self.reads.ready(self.applied) {
             self.answer_read(reader, out);
         }
@@ -638,17 +668,14 @@ impl Member {
         {
             self.membership.add(peer.id, vec![peer.peer_url.clone()]);
         }
-        self.with_node(at, |node| node.apply_conf_change(&change.into()));
+        self.with_node(at, |node| node.apply_conf_change(change));
     }
 }
 
 /// What may go out before the disk is done, and what acknowledges and must wait for it. With the rule switched off,
 /// nothing waits.
 fn split_messages(messages: Vec<raft::Message>, fsync_before_ack: bool) -> (Vec<raft::Message>, Vec<raft::Message>) {
-    let waits = |message: &raft::Message| {
-        matches!(message.msg_type, MessageType::MsgAppResp | MessageType::MsgVoteResp | MessageType::MsgPreVoteResp)
-    };
-    messages.into_iter().partition(|message| !fsync_before_ack || !waits(message))
+    messages.into_iter().partition(|message| !fsync_before_ack || message.may_precede_write())
 }
 
 impl Proposals {

@@ -49,24 +49,56 @@ pub enum Note {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fact {
     /// A member started from what its disk held.
-    Started { term: raft::Term, last: raft::Index, commit: raft::Index, torn_bytes: u64 },
+    Started {
+        term: raft::Term,
+        last: raft::Index,
+        commit: raft::Index,
+        torn_bytes: u64,
+    },
     /// A member cannot start: its log is damaged.
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
+    /// A member found its log to contradict what the others hold, and stopped, as etcd panics.
+    Panicked {
+        why: String,
+    },
     Raft(raft::RaftEvent),
     /// Entries were added to a member's log, not yet durable: from `first` on.
-    Appended { entries: Vec<raft::Entry> },
+    Appended {
+        entries: Vec<raft::Entry>,
+    },
     /// Entries up to here are durable on the member.
-    Persisted { last: raft::Index },
+    Persisted {
+        last: raft::Index,
+    },
     /// The member knows that everything up to here is committed.
-    Committed { index: raft::Index, term: raft::Term },
+    Committed {
+        index: raft::Index,
+        term: raft::Term,
+    },
     /// The member applied this entry; `revision` is the store's revision if the entry wrote.
-    Applied { entry: raft::Entry, revision: Option<i64> },
+    Applied {
+        entry: raft::Entry,
+        revision: Option<i64>,
+    },
     /// The member answered a call.
-    Answered { call: &'static str, failed: Option<String> },
+    Answered {
+        call: &'static str,
+        failed: Option<String>,
+    },
     /// A client's connection to this endpoint is open.
-    Connected { endpoint: String },
+    Connected {
+        endpoint: String,
+    },
     /// The stream with a client's watches broke.
-    StreamBroken { endpoint: String },
+    StreamBroken {
+        endpoint: String,
+    },
     /// A client received these events of one watch.
-    Watched { watch: client::WatchKey, client: ClientId, revisions: Vec<i64> },
+    Watched {
+        watch: client::WatchKey,
+        client: ClientId,
+        revisions: Vec<i64>,
+    },
 }

@@ -70,7 +70,8 @@ impl Reads {
         if self.confirmed.iter().all(|(index, _)| *index > applied) {
             return Vec::new();
         }
-        let (ready, waiting) = std::mem::take(&mut self.confirmed).into_iter().partition(|(index, _)| *index <= applied);
+        let (ready, waiting) =
+            std::mem::take(&mut self.confirmed).into_iter().partition(|(index, _)| *index <= applied);
         self.confirmed = waiting;
         ready.into_iter().map(|(_, reader)| reader).collect()
     }

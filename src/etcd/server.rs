@@ -25,8 +25,9 @@ struct Connection {
 }
 
 impl Connections {
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// Hosts of the clients that are connected.
+    pub fn hosts(&self) -> impl Iterator<Item = HostId> {
+        self.0.values().map(|connection| connection.host)
     }
 
     pub fn reset_all(&self, out: &mut Outbox) {
@@ -78,7 +79,15 @@ fn is_serializable(txn: &TxnRequest) -> bool {
 
 impl Member {
     /// A frame came from a client.
-    pub(super) fn serve(&mut self, at: Moment, from: HostId, conn: ConnId, number: u32, frame: &Frame, out: &mut Outbox) {
+    pub(super) fn serve(
+        &mut self,
+        at: Moment,
+        from: HostId,
+        conn: ConnId,
+        number: u32,
+        frame: &Frame,
+        out: &mut Outbox,
+    ) {
         if *frame == Frame::Open {
             self.connections.0.insert(conn, Connection { host: from, sent: 0, received: 1, streams: false });
             return self.connections.send(conn, Frame::Opened, out);
@@ -139,10 +148,9 @@ impl Member {
         let result = match &request {
             Request::Range(range) => apply::apply_range(self.store.kv(), range).map(Response::Range),
             Request::Txn(txn) => apply::apply_txn(&mut self.store, txn).map(Response::Txn),
-            Request::MemberList(_) => Ok(Response::MemberList(MemberListResponse {
-                header: None,
-                members: self.membership.list(),
-            })),
+            Request::MemberList(_) => {
+                Ok(Response::MemberList(MemberListResponse { header: None, members: self.membership.list() }))
+            }
             Request::Status(_) => Ok(Response::Status(self.status())),
             Request::HashKv(HashKvRequest { revision }) => self.hash_kv(*revision).map(Response::HashKv),
             Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) => unreachable!("a write is proposed"),
@@ -196,18 +204,17 @@ impl Member {
     }
 
     fn header(&self, revision: i64) -> ResponseHeader {
-        ResponseHeader {
-            cluster_id: self.cluster.id,
-            member_id: self.id.0,
-            revision,
-            raft_term: self.raft().term().0,
-        }
+        ResponseHeader { cluster_id: self.cluster.id, member_id: self.id.0, revision, raft_term: self.raft().term().0 }
     }
 
     // Watches.
 
     fn watch_asked(&mut self, conn: ConnId, request: &WatchRequest, out: &mut Outbox) {
-        let opens = self.connections.0.get_mut(&conn).is_some_and(|connection| !std::mem::replace(&mut connection.streams, true));
+        let opens = self
+            .connections
+            .0
+            .get_mut(&conn)
+            .is_some_and(|connection| !std::mem::replace(&mut connection.streams, true));
         if opens {
             // etcdctl watches with the metadata that requires a leader.
             if self.is_leaderless() {

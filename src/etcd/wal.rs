@@ -308,7 +308,9 @@ mod tests {
             disk.append(FILE, Bytes::from(damaged));
             match recover(disk.file(FILE).unwrap()) {
                 Err(_) => refused += 1,
-                Ok(log) => assert!(log.entries.len() < 2, "damage at {position} was believed"),
+                // Some bits of a frame mean nothing; without them the data is what it was.
+                Ok(log) if log.entries.len() == 2 => assert_eq!(log.entries, [entry(1, b"one"), entry(2, b"two")]),
+                Ok(_) => {}
             }
         }
         assert!(refused > 30, "{refused} refused");

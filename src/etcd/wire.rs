@@ -37,7 +37,11 @@ pub enum Wire {
     Greet {
         reply: bool,
     },
-    Client { conn: ConnId, number: u32, frame: Frame },
+    Client {
+        conn: ConnId,
+        number: u32,
+        frame: Frame,
+    },
 }
 
 /// What a connection between a client and a member carries.
@@ -75,7 +79,9 @@ impl Wire {
     /// Size on the wire in bytes.
     pub fn size(&self) -> u32 {
         let body = match self {
-            Wire::Peer(message) => PEER_OVERHEAD + message.entries.iter().map(|entry| entry.encoded_size() as usize).sum::<usize>(),
+            Wire::Peer(message) => {
+                PEER_OVERHEAD + message.entries.iter().map(|entry| entry.encoded_size() as usize).sum::<usize>()
+            }
             Wire::Greet { .. } => 0,
             Wire::Client { frame, .. } => frame.size(),
         };

@@ -15,21 +15,45 @@ pub struct Stamped {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    Command { terminal: u8, line: String },
-    Interrupt { terminal: u8 },
+    Command {
+        terminal: u8,
+        line: String,
+    },
+    Interrupt {
+        terminal: u8,
+    },
     Fault(Fault),
     /// A member asked for votes (or asked whether it should).
-    Campaign { host: HostId, term: Term, pre: bool },
-    Elected { host: HostId, term: Term },
+    Campaign {
+        host: HostId,
+        term: Term,
+        pre: bool,
+    },
+    Elected {
+        host: HostId,
+        term: Term,
+    },
     /// A leader gave up its term.
-    SteppedDown { host: HostId, term: Term },
+    SteppedDown {
+        host: HostId,
+        term: Term,
+    },
     /// A revision came into being: the first member applied it.
-    Write { revision: i64, term: Term },
+    Write {
+        revision: i64,
+        term: Term,
+    },
     /// A client was told of revisions up to this one.
-    Watched { revision: i64 },
-    Started { host: HostId },
-    /// A member will not start.
-    Refused { host: HostId },
+    Watched {
+        revision: i64,
+    },
+    Started {
+        host: HostId,
+    },
+    /// A member will not start, or stopped because its log contradicts the others'.
+    Refused {
+        host: HostId,
+    },
 }
 
 /// Marks kept: hours of busy life. The oldest go first.
@@ -83,7 +107,7 @@ impl Chronicle {
                 self.leading.remove(&host);
                 self.push(at, event_id, Mark::Started { host });
             }
-            Fact::Refused { .. } => self.push(at, event_id, Mark::Refused { host }),
+            Fact::Refused { .. } | Fact::Panicked { .. } => self.push(at, event_id, Mark::Refused { host }),
             _ => {}
         }
     }

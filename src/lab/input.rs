@@ -8,7 +8,7 @@
 //! ```
 
 use super::Scenario;
-use crate::sim::{Fault, SimTime};
+use crate::sim::{Fault, HostId, SimTime};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
@@ -45,7 +45,11 @@ impl Input {
             }
             Input::Interrupt { terminal } => format!("interrupt {}", terminal + 1),
             Input::EndOfInput { terminal } => format!("end {}", terminal + 1),
-            Input::Fault(fault) => format!("fault {}", fault.text(&scenario.host_names())),
+            Input::Fault(fault) => {
+                let names = scenario.host_names();
+                let name = |host: HostId| names.get(usize::from(host.0)).cloned().unwrap_or_default();
+                format!("fault {}", fault.text(&name))
+            }
         }
     }
 

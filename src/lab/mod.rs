@@ -134,8 +134,8 @@ impl Lab {
 
     /// Members that run, with their hosts.
     pub fn members(&self) -> impl Iterator<Item = (HostId, &Member)> {
-        let present = |(host, member): (usize, &'_ Option<Member>)| Some((HostId(host as u16), member.as_ref()?));
-        self.members.iter().enumerate().filter_map(present)
+        let numbered = self.members.iter().enumerate();
+        numbered.filter_map(|(host, member)| Some((HostId(host as u16), member.as_ref()?)))
     }
 
     pub fn workstation(&self) -> &Workstation {
@@ -168,8 +168,7 @@ impl Lab {
                 if matches!(message.msg_type, MsgPreVote | MsgPreVoteResp | MsgVote | MsgVoteResp))
         };
         let mut in_flight = self.sim.network().in_flight();
-        self.sim.rooted() > 0
-            || (!self.check.leaders().is_empty() && in_flight.any(|packet| votes(&packet.message)))
+        self.sim.rooted() > 0 || (!self.check.leaders().is_empty() && in_flight.any(|packet| votes(&packet.message)))
     }
 
     /// A digest of everything that the future depends on.
@@ -265,6 +264,10 @@ impl Lab {
         let mut out = etcd::Outbox::default();
         if let Some(member) = &mut self.members[usize::from(host.0)] {
             act(member, at, &mut out);
+            if member.has_panicked() {
+                member.kill(&mut out);
+                self.remove_member(host);
+            }
         }
         self.perform(host, &mut out);
     }
@@ -308,6 +311,7 @@ impl Lab {
         match fact {
             Fact::Started { .. }
             | Fact::Refused { .. }
+            | Fact::Panicked { .. }
             | Fact::Raft(_)
             | Fact::Appended { .. }
             | Fact::Persisted { .. }

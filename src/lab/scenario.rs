@@ -95,7 +95,10 @@ impl Scenario {
         differs(self.jitter != standard.jitter, format!("jitter={}us", self.jitter.0));
         differs(self.disk != standard.disk, format!("disk={}", self.disk.name()));
         let timing = (self.timing, standard.timing);
-        differs(timing.0.heartbeat != timing.1.heartbeat, format!("heartbeat-interval={}", timing.0.heartbeat.0 / 1_000));
+        differs(
+            timing.0.heartbeat != timing.1.heartbeat,
+            format!("heartbeat-interval={}", timing.0.heartbeat.0 / 1_000),
+        );
         differs(timing.0.election != timing.1.election, format!("election-timeout={}", timing.0.election.0 / 1_000));
         differs(!self.rules.fsync_before_ack, "fsync-before-ack=off".to_owned());
         differs(self.terminals != standard.terminals, format!("terminals={}", self.terminals));
@@ -119,8 +122,7 @@ impl Scenario {
                 "jitter" => scenario.jitter = Micros(number(key, value.trim_end_matches("us"), 0, 60_000_000)?),
                 "disk" => {
                     let kind = DiskKind::ALL.iter().find(|(_, name)| *name == value);
-                    scenario.disk =
-                        kind.ok_or_else(|| format!("disk={value}: expected nvme, ssd, hdd or network"))?.0;
+                    scenario.disk = kind.ok_or_else(|| format!("disk={value}: expected nvme, ssd, hdd or network"))?.0;
                 }
                 "heartbeat-interval" => {
                     scenario.timing.heartbeat = Micros::from_millis(number(key, value, 1, 50_000)?);

@@ -4,7 +4,7 @@ use super::Scenario;
 use crate::etcd::client::{self, Address, Client, ClientEvent, ClientId, ClientNote, WatchKey};
 use crate::etcd::wire::{CallId, ConnId, Frame};
 use crate::etcd::{Cluster, Fact, Outbox};
-use crate::shell::process::{Ask, CallError, Tell, Token};
+use crate::shell::process::{Ask, CallError, Program as _, Tell, Token};
 use crate::shell::{Machine, Shell};
 use crate::sim::{Fault, HostId, Micros, SimTime};
 use imbl::Vector;
@@ -133,8 +133,7 @@ impl Workstation {
             environment: vec![("ETCDCTL_ENDPOINTS".to_owned(), endpoints.join(","))],
             endpoints,
         };
-        let terminal =
-            || Terminal { shell: Shell::new(machine.clone()), scrollback: Vector::new(), bytes: 0 };
+        let terminal = || Terminal { shell: Shell::new(machine.clone()), scrollback: Vector::new(), bytes: 0 };
         Workstation {
             host,
             addresses: Arc::new(addresses),
@@ -207,7 +206,8 @@ impl Workstation {
                     if let Ok(response) = &result
                         && !response.events.is_empty()
                     {
-                        let revision = |event: &crate::etcd::api::Event| event.kv.as_ref().map_or(0, |kv| kv.mod_revision);
+                        let revision =
+                            |event: &crate::etcd::api::Event| event.kv.as_ref().map_or(0, |kv| kv.mod_revision);
                         let revisions = response.events.iter().map(revision).collect();
                         desk.out.fact(Fact::Watched { watch, client: id, revisions });
                     }

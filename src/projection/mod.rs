@@ -10,4 +10,5 @@ pub mod lanes;
 pub mod layout;
 pub mod message;
 pub mod why;
+pub mod terminal;
 pub mod words;

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::confchange::{AnyConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2};
+use super::confchange_message::{AnyConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2};
 use super::message::{ConfState, Entry, EntryType, HardState, Message, PeerId, Snapshot, SoftState};
 use super::raw_node::Ready;
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::confchange::AnyConfChange;
+use super::confchange_message::AnyConfChange;
 use super::message::{EntryId, Index, MessageType, PeerId, StateType, Term};
 use super::progress::ProgressStatus;
 use super::raft::RaftError;
@@ -88,6 +88,11 @@ pub enum EventKind {
         term: Term,
     },
     BecameLeader {
+        term: Term,
+    },
+    /// A follower heard from the leader of its term for the first time.
+    LeaderFound {
+        leader: PeerId,
         term: Term,
     },
     SteppedDownWithoutQuorum,
@@ -333,7 +338,7 @@ impl RaftEvent {
     pub fn level(&self) -> Level {
         use EventKind::*;
         match &self.kind {
-            CommitAdvanced { .. } | ProgressStateChanged { .. } => Level::Trace,
+            LeaderFound { .. } | CommitAdvanced { .. } | ProgressStateChanged { .. } => Level::Trace,
             HupIgnoredByLeader
             | TransferToLearner
             | TransferToSelf
@@ -382,6 +387,7 @@ impl fmt::Display for RaftEvent {
             BecamePreCandidate { term } => write!(f, "{id} became pre-candidate at term {term}"),
             BecameCandidate { term } => write!(f, "{id} became candidate at term {term}"),
             BecameLeader { term } => write!(f, "{id} became leader at term {term}"),
+            LeaderFound { leader, term } => write!(f, "{id} follows leader {leader} at term {term}"),
             SteppedDownWithoutQuorum => write!(f, "{id} stepped down to follower since quorum is not active"),
             Fatal(error) => write!(f, "{error}"),
 

@@ -13,7 +13,10 @@ impl<S: Storage> Raft<S> {
         match m.msg_type {
             MessageType::MsgApp | MessageType::MsgHeartbeat | MessageType::MsgSnap => {
                 self.election_elapsed = 0;
-                self.lead = m.from;
+                if self.lead != m.from {
+                    self.lead = m.from;
+                    self.emit(EventKind::LeaderFound { leader: m.from, term: self.term });
+                }
                 return self.handle_leader_message(m);
             }
             MessageType::MsgProp => return self.forward_proposal(m),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::confchange::{AnyConfChange, ConfChangeV2};
+use super::confchange_message::{AnyConfChange, ConfChangeV2};
 use super::event::EventKind;
 use super::message::{
     Entry, EntryId, EntryType, Index, Message, MessageType, PeerId, ReadState, StateType, Term, payload_size,

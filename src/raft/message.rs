@@ -274,7 +274,7 @@ pub struct ReadState {
     pub request_ctx: Bytes,
 }
 
-#[allow(clippy::enum_variant_names)] // Upstream's names, which the learner meets in logs.
+#[allow(clippy::enum_variant_names)] // Upstream's names, which logs show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MessageType {
     /// Local: start an election.

@@ -21,29 +21,46 @@
 //! `tracker/`, `quorum/`, `confchange/`, `raftpb/`.
 //!
 //! Simplified: the storage is owned by the [`RawNode`] instead of shared with it, and cannot fail to be read.
+//! Simplified: where upstream panics because the storage lost what it had promised to keep, [`RawNode::step`] returns
+//! an error that [`RaftError::is_fatal`]: a user of the lab may bring this about, and it is the member
+//! that must die of it, not the page.
 //! Simplified: `Bootstrap` is absent; a member starts from a [`ConfState`] in its storage.
 
-mod candidate;
-mod confchange;
-mod describe;
+// What members say to each other, and what happened.
+mod confchange_message;
 mod event;
-mod follower;
-mod leader;
-mod log;
-mod log_unstable;
 mod message;
+
+// Who takes part, who must agree, who has what.
+mod confchange;
 mod progress;
 mod quorum;
-#[allow(clippy::module_inception)]
-mod raft;
-mod raw_node;
-mod read_only;
-mod storage;
 mod tracker;
 
-pub use confchange::{AnyConfChange, Changer};
-pub use confchange::{
-    ConfChange, ConfChangeError, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2,
+// The log.
+mod log;
+mod log_unstable;
+mod storage;
+
+// The state machine: what all roles share, and each of them.
+#[allow(clippy::module_inception)]
+mod raft;
+
+mod candidate;
+mod follower;
+mod leader;
+mod read_only;
+
+// The door.
+mod raw_node;
+
+mod describe;
+#[cfg(test)]
+mod tests;
+
+pub use confchange::{Changer, ConfChangeError};
+pub use confchange_message::{
+    AnyConfChange, ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2,
 };
 pub use event::{DroppedRequest, EventKind, Level, RaftEvent, VoteFacts};
 pub use message::{

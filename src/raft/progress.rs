@@ -290,7 +290,7 @@ impl Progress {
     }
 }
 
-/// A peer's progress as a learner sees it.
+/// A peer's progress as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProgressStatus {
     /// `StateProbe`, `StateReplicate` or `StateSnapshot`.

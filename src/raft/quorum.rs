@@ -150,3 +150,69 @@ impl fmt::Display for JointConfig {
         if self.is_joint() { write!(f, "&&{}", self.outgoing) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Any numbers do, as long as they differ much from one to the next.
+    fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
+        let mut state = seed;
+        move |below| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            (state >> 33) % below
+        }
+    }
+
+    /// The highest acknowledged index that more than half have reached, looked for one by one.
+    fn committed_by_counting(config: &MajorityConfig, acked: &BTreeMap<PeerId, Index>) -> Index {
+        let reached =
+            |index: Index| config.0.iter().filter(|id| acked.get(id).is_some_and(|acked| *acked >= index)).count();
+        let candidates = acked.values().copied().filter(|index| reached(*index) > config.len() / 2);
+        candidates.max().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_committed_index_is_what_counting_gives() {
+        let mut number = numbers(1);
+        for _ in 0..5_000 {
+            let size = 1 + number(9);
+            let config: MajorityConfig = (0..size).map(|_| PeerId(1 + number(12))).collect();
+            let mut acked = BTreeMap::new();
+            for id in &config.0 {
+                if number(4) > 0 {
+                    acked.insert(*id, Index(1 + number(8)));
+                }
+            }
+            let committed = config.committed_index(|id| acked.get(&id).copied().unwrap_or_default());
+            assert_eq!(committed, committed_by_counting(&config, &acked), "{config} {acked:?}");
+        }
+    }
+
+    #[test]
+    fn a_joint_decision_needs_both_halves() {
+        let mut number = numbers(2);
+        for _ in 0..5_000 {
+            let mut half = || -> MajorityConfig { (0..1 + number(4)).map(|_| PeerId(1 + number(6))).collect() };
+            let config = JointConfig { incoming: half(), outgoing: half() };
+            let mut votes = BTreeMap::new();
+            for id in config.ids() {
+                if number(3) > 0 {
+                    votes.insert(id, number(2) > 0);
+                }
+            }
+            let vote = |id: PeerId| votes.get(&id).copied();
+            let halves = [config.incoming.vote_result(vote), config.outgoing.vote_result(vote)];
+            let won = halves.iter().all(|result| *result == VoteResult::VoteWon);
+            let lost = halves.contains(&VoteResult::VoteLost);
+            let result = config.vote_result(vote);
+            assert_eq!(
+                (result == VoteResult::VoteWon, result == VoteResult::VoteLost),
+                (won, lost),
+                "{config} {votes:?}"
+            );
+        }
+    }
+}

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::confchange::{self, Changer, ConfChangeV2};
+use super::confchange::{self, Changer, ConfChangeError};
+use super::confchange_message::ConfChangeV2;
 use super::event::{EventKind, EventLog, VoteFacts};
 use super::log::RaftLog;
 use super::message::{
@@ -55,7 +56,8 @@ pub struct Config {
     pub disable_conf_change_validation: bool,
     /// A leader that is removed or demoted steps down.
     pub step_down_on_removal: bool,
-    /// Decides the election timeouts.
+    /// Decides the election timeouts. Members that share a seed time out together: give each its own, and a new one
+    /// at each start.
     pub seed: u64,
 }
 
@@ -208,11 +210,14 @@ pub struct Raft<S> {
 }
 
 impl<S: Storage> Raft<S> {
+    /// Panics if `storage` says that more is committed than it holds, as upstream does: a caller whose disk may have
+    /// been damaged looks first.
     pub fn new(config: Config, storage: S) -> Raft<S> {
         config.validate();
         let (hard_state, conf_state) = storage.initial_state();
         let applying_size_max = match config.max_committed_size_per_ready {
-            0 => config.max_size_per_msg,
+            // A limit of nothing at all would never let anything be applied; of one byte, it is one entry at a time.
+            0 => config.max_size_per_msg.max(1),
             limit => limit,
         };
         let mut raft = Raft {
@@ -262,7 +267,7 @@ impl<S: Storage> Raft<S> {
     /// Takes one message, from another member or from ourselves.
     pub fn step(&mut self, m: Message) -> Result<(), RaftError> {
         let committed = self.log.committed;
-        let result = self.step_inner(m);
+        let result = self.dispatch(m);
         if self.log.committed != committed {
             self.emit(EventKind::CommitAdvanced { commit: self.log.committed });
         }
@@ -274,7 +279,7 @@ impl<S: Storage> Raft<S> {
         result
     }
 
-    fn step_inner(&mut self, m: Message) -> Result<(), RaftError> {
+    fn dispatch(&mut self, m: Message) -> Result<(), RaftError> {
         if m.term != Term::ZERO {
             if m.term > self.term && !self.accept_higher_term(&m) {
                 return Ok(());
@@ -606,17 +611,12 @@ impl<S: Storage> Raft<S> {
 
     // Membership.
 
-    /// Applies a committed change. The configuration that results.
-    ///
-    /// Panics on a change that cannot be made: proposals are checked before they enter the log.
-    pub fn apply_conf_change(&mut self, change: &ConfChangeV2) -> ConfState {
+    /// Applies a committed change. The configuration that results; an error if the change cannot be made, and then
+    /// nothing has changed.
+    pub fn apply_conf_change(&mut self, change: &ConfChangeV2) -> Result<ConfState, ConfChangeError> {
         let changer = Changer { tracker: &self.tracker, last_index: self.log.last_index() };
-        let (config, progress) = match changer.change(change) {
-            Ok(changed) => changed,
-            Err(error) => panic!("{error}"),
-        };
-        (self.tracker.config, self.tracker.progress) = (config, progress);
-        self.switched_config()
+        (self.tracker.config, self.tracker.progress) = changer.change(change)?;
+        Ok(self.switched_config())
     }
 
     pub(super) fn restore_conf_state(&mut self, conf_state: &ConfState) {

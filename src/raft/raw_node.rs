@@ -19,7 +19,11 @@
 //! [`PeerId::APPEND_THREAD`] are done in order, durably, and messages to [`PeerId::APPLY_THREAD`] likewise. When one is
 //! done, its `responses` are delivered: to this member by [`RawNode::step`], to others over the network. All other
 //! messages may be sent at once. `entries`, `hard_state`, `snapshot` and `committed_entries` of the `Ready` are then
-//! only for looking at.
+//! only for looking at. A snapshot may be restored while older entries still wait to be applied: entries at or before
+//! its index are then skipped, membership changes included.
+//!
+//! After a MsgSnap was sent, [`RawNode::report_snapshot`] tells how that ended: nothing else is sent to the peer before
+//! that, or before the peer itself acknowledges.
 //!
 //! An error that [`RaftError::is_fatal`] stops the member: what it promised to keep is gone.
 //!
@@ -29,14 +33,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::confchange::{AnyConfChange, ConfChangeV2};
+use super::confchange::ConfChangeError;
+use super::confchange_message::{AnyConfChange, ConfChangeV2};
 use super::event::RaftEvent;
 use super::message::{
     ConfState, Entry, HardState, Index, Message, MessageType, PeerId, ReadState, Snapshot, SoftState, Term,
     encoded_size,
 };
 use super::progress::ProgressStatus;
-use super::raft::{CampaignType, Config, Raft, RaftError};
+use super::raft::{Config, Raft, RaftError};
 use super::storage::Storage;
 
 /// Work for the caller. See the contract above.
@@ -83,7 +88,7 @@ pub struct RawNode<S> {
 }
 
 impl<S: Storage> RawNode<S> {
-    /// Starts a member from what `storage` holds.
+    /// Starts a member from what `storage` holds. Panics as [`Raft::new`] does.
     pub fn new(config: Config, storage: S) -> RawNode<S> {
         let raft = Raft::new(config, storage);
         RawNode {
@@ -128,11 +133,6 @@ impl<S: Storage> RawNode<S> {
         self.raft.tick();
     }
 
-    /// Lets time pass for the election timeout without campaigning: for members that are asleep.
-    pub fn tick_quiesced(&mut self) {
-        self.raft.election_elapsed += 1;
-    }
-
     /// Starts an election now.
     pub fn campaign(&mut self) -> Result<(), RaftError> {
         self.step_local(MessageType::MsgHup, PeerId::NONE)
@@ -152,7 +152,18 @@ impl<S: Storage> RawNode<S> {
     }
 
     /// Applies a committed membership change. The result belongs into snapshots from here on.
+    ///
+    /// Panics on a change that cannot be made, as upstream does: to remove all voters, say. Where users propose such
+    /// changes, use [`RawNode::try_apply_conf_change`].
     pub fn apply_conf_change(&mut self, change: impl Into<ConfChangeV2>) -> ConfState {
+        match self.try_apply_conf_change(change) {
+            Ok(conf_state) => conf_state,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`RawNode::apply_conf_change`], but a change that cannot be made changes nothing and says why.
+    pub fn try_apply_conf_change(&mut self, change: impl Into<ConfChangeV2>) -> Result<ConfState, ConfChangeError> {
         self.raft.apply_conf_change(&change.into())
     }
 
@@ -203,11 +214,6 @@ impl<S: Storage> RawNode<S> {
 
     fn step_local(&mut self, msg_type: MessageType, from: PeerId) -> Result<(), RaftError> {
         self.raft.step(Message { msg_type, from, ..Message::default() })
-    }
-
-    /// Campaigns as the target of a leadership transfer would, whatever the leases of others say.
-    pub fn campaign_by_force(&mut self) {
-        self.raft.hup(CampaignType::Transfer);
     }
 
     // Out.

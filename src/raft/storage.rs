@@ -49,7 +49,8 @@ pub trait Storage {
 
     fn last_index(&self) -> Index;
 
-    /// The latest snapshot of the state machine.
+    /// The latest snapshot of the state machine. It is sent to peers that need one, so it must be at least as new as the
+    /// change that added them: a peer ignores a snapshot that does not name it.
     fn snapshot(&self) -> Result<Arc<Snapshot>, StorageError>;
 }
 
@@ -180,9 +181,9 @@ impl Storage for MemStorage {
         if high > self.entries.len() {
             return Err(StorageError::Unavailable);
         }
-        let wanted = || self.entries.focus().into_iter().skip(low).take(high - low);
-        let count = if size_max == u64::MAX { high - low } else { fitting_count(wanted(), size_max) };
-        Ok(wanted().take(count).cloned().collect())
+        let wanted = self.entries.focus().narrow(low..high);
+        let count = if size_max == u64::MAX { high - low } else { fitting_count(wanted.clone().into_iter(), size_max) };
+        Ok(wanted.into_iter().take(count).cloned().collect())
     }
 
     fn term(&self, index: Index) -> Result<Term, StorageError> {
@@ -201,7 +202,11 @@ impl Storage for MemStorage {
         self.compacted.index + self.entries.len() as u64
     }
 
+    /// There is none before the first was made; a peer that needs one then has lost what it had acknowledged.
     fn snapshot(&self) -> Result<Arc<Snapshot>, StorageError> {
+        if self.snapshot.is_empty() {
+            return Err(StorageError::SnapshotTemporarilyUnavailable);
+        }
         Ok(self.snapshot.clone())
     }
 }

@@ -253,11 +253,7 @@ impl Program for Filter {
                     }
                 }
             }
-            Tell::Stdin(chunk) => {
-                if self.held.len() + chunk.len() <= HELD_BYTES_MAX {
-                    self.held.push_str(&chunk);
-                }
-            }
+            Tell::Stdin(chunk) if self.held.len() + chunk.len() <= HELD_BYTES_MAX => self.held.push_str(&chunk),
             Tell::StdinClosed => {
                 let status = self.finish(asks);
                 asks.push(Ask::Exit(status));
@@ -611,7 +607,7 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
             group &= (1 << bits) - 1;
         }
     }
-    (digits.len() % 4 == 0).then_some(out)
+    digits.len().is_multiple_of(4).then_some(out)
 }
 
 #[cfg(test)]

@@ -15,14 +15,21 @@ use imbl::Vector;
 
 use super::Machine;
 use super::environment::{Environment, VALUE_BYTES_MAX};
+use super::expansion::{Expander, Input, Sink};
 use super::grammar::{self, Body, Command, Entry, Join, List, Piece, Pipeline, Redirect, Word, is_name};
 use super::process::{Ask, Program, Tell, Token};
 use super::programs::Process;
 use super::text;
-use crate::sim::SimTime;
+use crate::sim::{Micros, SimTime};
 
 /// Commands that one line may run, loops and substitutions counted: enough to fill a store, too few to stop the page.
 const COMMANDS_MAX: u32 = 20_000;
+
+/// Commands run at one moment of the world; then the shell rests, so that Ctrl-C can reach a long loop.
+const BURST_MAX: u32 = 200;
+
+/// How long it rests: about what a real shell needs for so many commands that start nothing.
+const REST: Micros = Micros::from_millis(1);
 
 /// Shells inside shells; `sh -c` may name itself.
 const DEPTH_MAX: u8 = 16;
@@ -52,6 +59,8 @@ pub struct Shell {
     interactive: bool,
     depth: u8,
     commands_left: u32,
+    /// Commands run since the shell was last told something.
+    burst: u32,
     /// What is left to do, innermost last.
     frames: Vec<Frame>,
     current: Current,
@@ -100,6 +109,8 @@ enum Current {
         todo: Vec<Arc<List>>,
         outputs: Vec<String>,
     },
+    /// Pauses in a long loop.
+    Resting(Token),
     /// Waits for the parts of a pipeline: child and status.
     Running(Vec<(u32, Option<i32>)>),
 }
@@ -128,20 +139,6 @@ enum Role {
     },
 }
 
-/// Where output goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Sink {
-    Out,
-    Err,
-    Nowhere,
-}
-
-/// Where input comes from.
-enum Input {
-    Inherited,
-    Text(String),
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Route {
     child: u32,
@@ -165,6 +162,7 @@ impl Shell {
             interactive: true,
             depth: 0,
             commands_left: COMMANDS_MAX,
+            burst: 0,
             frames: Vec::new(),
             current: Current::Ready,
             children: BTreeMap::new(),
@@ -194,6 +192,7 @@ impl Shell {
             }
         }
         self.commands_left = COMMANDS_MAX;
+        self.burst = 0;
         self.input.clear();
         self.input_closed = false;
         match grammar::parse(line) {
@@ -247,6 +246,7 @@ impl Shell {
             interactive: false,
             depth: self.depth + 1,
             commands_left: self.commands_left,
+            burst: 0,
             frames: vec![Frame::List { list, entry: 0, part: 0 }],
             current: Current::Ready,
             children: BTreeMap::new(),
@@ -324,7 +324,14 @@ impl Shell {
                     }
                     continue;
                 }
-                Current::Expanding { .. } | Current::Running(_) => break,
+                Current::Expanding { .. } | Current::Running(_) | Current::Resting(_) => break,
+            }
+            if self.burst >= BURST_MAX {
+                let token = Token(self.token_next);
+                self.token_next += 1;
+                self.current = Current::Resting(token);
+                asks.push(Ask::Sleep { token, span: REST });
+                break;
             }
             let Some(frame) = self.frames.last_mut() else { break };
             match frame {
@@ -391,6 +398,7 @@ impl Shell {
             return false;
         }
         self.commands_left -= 1;
+        self.burst += 1;
         true
     }
 
@@ -465,8 +473,7 @@ impl Shell {
             self.run(now, &command, outputs, asks);
             return;
         };
-        if self.depth >= DEPTH_MAX || !self.count_command(asks) {
-            self.status = 1;
+        if !self.count_command(asks) {
             return;
         }
         let process = Process::Shell(Box::new(self.subshell(list)));
@@ -480,7 +487,7 @@ impl Shell {
     fn run(&mut self, now: SimTime, command: &Command, outputs: Vec<String>, asks: &mut Vec<Ask>) {
         self.current = Current::Ready;
         let had_substitution = !outputs.is_empty();
-        let mut expander = Expander { shell: self, outputs: outputs.into_iter() };
+        let mut expander = Expander::new(&self.environment, self.status, outputs);
         let (mut assigned, mut argv) = (Vec::new(), Vec::new());
         if let Body::Simple { assignments, .. } = &command.body {
             assigned.extend(assignments.iter().map(|(name, word)| (name.clone(), expander.joined(word))));
@@ -543,7 +550,7 @@ impl Shell {
         (input, out, err): (Input, Sink, Sink),
         asks: &mut Vec<Ask>,
     ) {
-        if let Some((stdout, stderr, status)) = self.builtin(now, &argv, asks) {
+        if let Some((stdout, stderr, status)) = self.builtin(&argv, asks) {
             for (sink, text) in [(out, stdout), (err, stderr)] {
                 if !text.is_empty() {
                     self.emit(sink, text, asks);
@@ -783,7 +790,7 @@ impl Shell {
     }
 
     /// Commands that must run in the shell itself: standard output, standard error, status.
-    fn builtin(&mut self, now: SimTime, argv: &[String], asks: &mut Vec<Ask>) -> Option<(String, String, i32)> {
+    fn builtin(&mut self, argv: &[String], asks: &mut Vec<Ask>) -> Option<(String, String, i32)> {
         let ok = |text: String| Some((text, String::new(), 0));
         let failed = |text: String| Some((String::new(), text, 1));
         let (name, arguments) = argv.split_first()?;
@@ -821,7 +828,7 @@ impl Shell {
                 let lines = self.jobs();
                 ok(lines.map(|(number, _, text)| format!("[{number}]+  {:<24}{text} &\n", "Running")).collect())
             }
-            "kill" | "fg" | "wait" => self.job_control(now, name, arguments, asks),
+            "kill" | "fg" | "wait" => self.job_control(name, arguments, asks),
             "exit" if self.interactive => ok("This terminal stays open; close it with its own button.\n".to_owned()),
             "exit" => {
                 let status = arguments.first().and_then(|status| status.parse::<u8>().ok());
@@ -832,13 +839,7 @@ impl Shell {
         }
     }
 
-    fn job_control(
-        &mut self,
-        now: SimTime,
-        name: &str,
-        arguments: &[String],
-        asks: &mut Vec<Ask>,
-    ) -> Option<(String, String, i32)> {
+    fn job_control(&mut self, name: &str, arguments: &[String], asks: &mut Vec<Ask>) -> Option<(String, String, i32)> {
         let wanted = match arguments {
             [] => self.jobs().last().map(|(_, id, _)| id),
             [.., which] => self
@@ -855,7 +856,6 @@ impl Shell {
             };
         };
         if name == "kill" {
-            self.deliver(now, id, Tell::Interrupt, asks);
             if let Some(Child { role: Role::Job { number, text }, .. }) = self.drop_child(id, asks) {
                 self.notices.push(format!("[{number}]+  {:<24}{text}\n", "Terminated"));
             }
@@ -892,6 +892,7 @@ impl Shell {
 impl Program for Shell {
     /// A terminal's line comes without its newline; see [`Tell::Stdin`].
     fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Vec<Ask>) {
+        self.burst = 0;
         match tell {
             Tell::Start => {}
             Tell::Stdin(line) => {
@@ -917,6 +918,7 @@ impl Program for Shell {
                     self.deliver(now, route.child, Tell::Answer { token: route.token, result }, asks);
                 }
             }
+            Tell::Timer { token } if self.current == Current::Resting(token) => self.current = Current::Ready,
             Tell::Timer { token } => {
                 if let Some(route) = self.routes.remove(&token) {
                     self.deliver(now, route.child, Tell::Timer { token: route.token }, asks);
@@ -947,259 +949,5 @@ pub struct Context {
     pub commands_left: u32,
 }
 
-/// Puts values in the place of variables and substitutions.
-struct Expander<'a> {
-    shell: &'a Shell,
-    /// What the substitutions printed, in the order in which they stand.
-    outputs: std::vec::IntoIter<String>,
-}
-
-impl Expander<'_> {
-    fn value(&mut self, piece: &Piece) -> (String, bool) {
-        match piece {
-            Piece::Text { text, quoted } => (text.clone(), *quoted),
-            Piece::Variable { name, quoted } if name == "?" => (self.shell.status.to_string(), *quoted),
-            Piece::Variable { name, quoted } => {
-                (self.shell.environment.value(name).unwrap_or_default().to_owned(), *quoted)
-            }
-            Piece::Substitution { quoted, .. } => (self.outputs.next().unwrap_or_default(), *quoted),
-        }
-    }
-
-    /// The word as one text.
-    fn joined(&mut self, word: &Word) -> String {
-        word.0.iter().map(|piece| self.value(piece).0).collect()
-    }
-
-    /// The word as arguments: unquoted values are split at blanks, and vanish if there is nothing in them.
-    fn fields(&mut self, word: &Word, fields: &mut Vec<String>) {
-        let mut field: Option<String> = None;
-        for piece in &word.0 {
-            let (value, quoted) = self.value(piece);
-            if quoted || matches!(piece, Piece::Text { .. }) {
-                field.get_or_insert_default().push_str(&value);
-                continue;
-            }
-            let blank = |c: char| matches!(c, ' ' | '\t' | '\n');
-            if value.starts_with(blank) {
-                fields.extend(field.take());
-            }
-            let mut parts = value.split(blank).filter(|part| !part.is_empty()).peekable();
-            while let Some(part) = parts.next() {
-                field.get_or_insert_default().push_str(part);
-                if parts.peek().is_some() || value.ends_with(blank) {
-                    fields.extend(field.take());
-                }
-            }
-        }
-        fields.extend(field);
-    }
-
-    fn streams(&mut self, redirects: &[Redirect]) -> Result<(Input, Sink, Sink), String> {
-        let (mut input, mut out, mut err) = (Input::Inherited, Sink::Out, Sink::Err);
-        for redirect in redirects {
-            match redirect {
-                Redirect::HereString(word) => input = Input::Text(self.joined(word) + "\n"),
-                Redirect::Input(word) => match self.joined(word).as_str() {
-                    "/dev/null" => input = Input::Text(String::new()),
-                    "/dev/stdin" => {}
-                    path => {
-                        return Err(format!(
-                            "bash: {path}: No such file or directory (this workstation has no files yet)"
-                        ));
-                    }
-                },
-                Redirect::Output { from, target } => {
-                    let sink = match self.joined(target).as_str() {
-                        "/dev/null" => Sink::Nowhere,
-                        "/dev/stdout" => out,
-                        "/dev/stderr" => err,
-                        path => return Err(format!("bash: {path}: writing to files is not built into this lab yet")),
-                    };
-                    match from {
-                        1 => out = sink,
-                        2 => err = sink,
-                        _ => return Err(format!("bash: {from}: Bad file descriptor")),
-                    }
-                }
-                Redirect::Duplicate { from, to } => {
-                    let sink = if *to == 1 { out } else { err };
-                    match from {
-                        1 => out = sink,
-                        2 => err = sink,
-                        _ => return Err(format!("bash: {from}: Bad file descriptor")),
-                    }
-                }
-            }
-        }
-        Ok((input, out, err))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sim::{Fault, HostId, Micros};
-
-    /// A terminal whose sleeps end when the test says so.
-    struct Terminal {
-        shell: Shell,
-        now: SimTime,
-        output: String,
-        sleeps: Vec<Token>,
-        other: Vec<Ask>,
-    }
-
-    impl Terminal {
-        fn new() -> Terminal {
-            let machine = Machine { hosts: vec!["etcd-1".into(), "etcd-2".into()], ..Machine::default() };
-            let (output, sleeps, other) = (String::new(), Vec::new(), Vec::new());
-            Terminal { shell: Shell::new(machine), now: SimTime::ZERO, output, sleeps, other }
-        }
-
-        fn take(&mut self, asks: Vec<Ask>) {
-            for ask in asks {
-                match ask {
-                    Ask::Stdout(text) => self.output += &text,
-                    Ask::Stderr(text) => {
-                        self.output += &text.lines().map(|line| format!("! {line}\n")).collect::<String>()
-                    }
-                    Ask::Sleep { token, .. } => self.sleeps.push(token),
-                    other => self.other.push(other),
-                }
-            }
-        }
-
-        fn line(&mut self, line: &str) -> String {
-            let mut asks = Vec::new();
-            self.now += Micros(1);
-            self.shell.line(self.now, line, &mut asks);
-            self.take(asks);
-            std::mem::take(&mut self.output)
-        }
-
-        fn tell(&mut self, tell: Tell) -> String {
-            let mut asks = Vec::new();
-            self.now += Micros(1);
-            self.shell.tell(self.now, tell, &mut asks);
-            self.take(asks);
-            std::mem::take(&mut self.output)
-        }
-
-        fn wake(&mut self) -> String {
-            let token = self.sleeps.remove(0);
-            self.tell(Tell::Timer { token })
-        }
-    }
-
-    #[track_caller]
-    fn check(line: &str, output: &str, status: i32) {
-        let mut terminal = Terminal::new();
-        assert_eq!(terminal.line(line), output);
-        assert!(!terminal.shell.running());
-        assert_eq!(terminal.shell.status(), status);
-    }
-
-    #[test]
-    fn lists_and_statuses() {
-        check("true && echo yes || echo no", "yes\n", 0);
-        check("false && echo yes || echo no", "no\n", 0);
-        check("! false && echo turned; false; echo $?", "turned\n1\n", 0);
-        check("foo", "! bash: foo: command not found\n", 127);
-        check("echo a; (exit 3); echo $?", "a\n3\n", 0);
-        check("echo 'a", "! bash: unexpected EOF while looking for matching `''\n", 2);
-        check("# nothing", "", 0);
-    }
-
-    #[test]
-    fn variables_and_substitutions() {
-        check("A='x  y'; echo $A \"$A\" '$A' ${A}z", "x y x  y $A x yz\n", 0);
-        check("A=1 env | grep A=; echo [$A]", "A=1\n[]\n", 0);
-        check("export B=2; env; unset B; env", "B=2\n", 0);
-        check("echo a$(echo b; echo c)d \"$(printf '1\\n2\\n\\n')\"", "ab cd 1\n2\n", 0);
-        check("echo $(echo $(echo deep))", "deep\n", 0);
-        check("X=$(false); echo $?; X=$(echo v); echo $X", "1\nv\n", 0);
-        check("for i in 1 $(echo 2 3); do echo -n $i,; done; echo; echo $i", "1,2,3,\n3\n", 0);
-        check("A=1; { A=2; }; (A=3); echo $A", "2\n", 0);
-        check("E=; echo [$E] x$E", "[] x\n", 0);
-        check("sh -c 'echo in $0; exit 4'; echo $?", "in $0\n4\n", 0);
-    }
-
-    #[test]
-    fn pipes_and_redirections() {
-        check("printf 'b\\na\\n' | sort | head -1", "a\n", 0);
-        check("for i in 3 1 2; do echo $i; done | sort -r | paste -sd,", "3,2,1\n", 0);
-        check("echo x >/dev/null; foo 2>/dev/null; echo y >&2", "! y\n", 0);
-        check("foo 2>&1 | wc -l", "1\n", 0);
-        check("cat <<< hello; cat </dev/null", "hello\n", 0);
-        check("echo x > file", "! bash: file: writing to files is not built into this lab yet\n", 1);
-        check("seq 3 | (read_nothing; cat) 2>/dev/null", "1\n2\n3\n", 0);
-        check("echo a | false", "", 1);
-    }
-
-    #[test]
-    fn input_is_read_as_it_is_typed() {
-        let mut terminal = Terminal::new();
-        assert_eq!(terminal.line("cat | tr a-z A-Z; echo end"), "");
-        assert!(terminal.shell.running());
-        assert_eq!(terminal.line("typed"), "TYPED\n");
-        assert_eq!(terminal.tell(Tell::StdinClosed), "end\n");
-        assert!(!terminal.shell.running());
-        terminal.line("cat");
-        assert_eq!(terminal.tell(Tell::Interrupt), "");
-        assert_eq!(terminal.shell.status(), 130);
-    }
-
-    #[test]
-    fn jobs_run_beside() {
-        let mut terminal = Terminal::new();
-        assert_eq!(terminal.line("sleep 5 && echo slept &"), "[1] 4000\n");
-        assert_eq!(terminal.line("jobs"), "[1]+  Running                 sleep 5 && echo slept &\n");
-        assert_eq!(terminal.wake(), "slept\n[1]+  Done                    sleep 5 && echo slept\n");
-        assert_eq!(terminal.line("sleep 5 & sleep 6 &"), "[1] 4001\n[2] 4002\n");
-        assert_eq!(terminal.line("kill %1"), "[1]+  Terminated              sleep 5\n");
-        assert_eq!(terminal.line("fg"), "sleep 6\n");
-        assert!(terminal.shell.running());
-        terminal.sleeps.remove(0);
-        assert_eq!(terminal.wake(), "");
-        assert!(!terminal.shell.running());
-    }
-
-    #[test]
-    fn a_watch_ends_with_its_program() {
-        let mut terminal = Terminal::new();
-        terminal.line("etcdctl watch a | cat");
-        assert!(matches!(terminal.other.as_slice(), [Ask::Watch { .. }]));
-        terminal.tell(Tell::Interrupt);
-        assert!(
-            matches!(terminal.other.as_slice(), [Ask::Watch { token, .. }, Ask::CancelWatch { token: gone }] if token == gone)
-        );
-        assert!(terminal.shell.routes.is_empty());
-    }
-
-    #[test]
-    fn the_hand_on_the_machines() {
-        let mut terminal = Terminal::new();
-        assert_eq!(terminal.line("for h in $(lab hosts); do lab power-off $h; done"), "");
-        let off = |host| Ask::Fault(Fault::PowerOff { host: HostId(host) });
-        assert_eq!(terminal.other, [off(0), off(1)]);
-        let complaint = "! lab: there is no host \"x\"\n! Try 'lab --help' for more information.\n";
-        assert_eq!(terminal.line("lab restart x"), complaint);
-        assert_eq!(terminal.shell.status(), 2);
-    }
-
-    #[test]
-    fn hostile_lines_end() {
-        let mut terminal = Terminal::new();
-        terminal.line("S='sh -c \"$S\"'; export S; sh -c \"$S\"");
-        assert!(!terminal.shell.running());
-        assert!(
-            terminal.line("for i in $(seq 300); do for j in $(seq 300); do true; done; done").contains("more than")
-        );
-        terminal.line(&format!("A=x; for i in $(seq 40); do A=$A$A; done; {}", "echo $(true);".repeat(2_000)));
-        assert!(!terminal.shell.running());
-        assert!(terminal.line("echo ${A}").len() <= VALUE_BYTES_MAX + 1);
-        terminal.line(&format!("echo {}", "$(echo)".repeat(15_000)));
-        assert!(!terminal.shell.running());
-    }
-}
+mod tests;

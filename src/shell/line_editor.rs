@@ -83,6 +83,22 @@ impl LineEditor {
         self.cursor
     }
 
+    /// What a field of the page holds now, which knows more ways to type than this editor: dictation, input methods, a
+    /// click into the line. `cursor` is in bytes and may be anywhere.
+    pub fn replace(&mut self, text: &str, cursor: usize) {
+        if text.len() > LINE_BYTES_MAX || (text == self.text && cursor == self.cursor) {
+            return;
+        }
+        if text != self.text {
+            self.text = text.to_owned();
+            self.killing = false;
+        }
+        self.cursor = cursor.min(self.text.len());
+        while !self.boundary(self.cursor) {
+            self.cursor -= 1;
+        }
+    }
+
     /// What stands in place of the prompt during a search.
     pub fn search_prompt(&self) -> Option<String> {
         let search = self.search.as_ref()?;

@@ -11,18 +11,28 @@
 //!
 //! Not here: how a call reaches a member (the workstation), and what a terminal looks like (the page).
 
-pub mod completion;
+// What a program is.
+pub mod process;
+pub mod text;
+
+// From a line to running programs.
+pub mod grammar;
+
 pub mod environment;
+pub mod expansion;
+pub mod interpreter;
+
+// The programs.
+mod programs;
+
 pub mod etcdctl;
 pub mod filters;
-pub mod grammar;
-pub mod interpreter;
 pub mod lab_cmd;
-pub mod line_editor;
 pub mod printers;
-pub mod process;
-mod programs;
-pub mod text;
+
+// The terminal's side of it.
+pub mod completion;
+pub mod line_editor;
 
 pub use grammar::{List, SyntaxError, parse};
 pub use interpreter::Shell;

@@ -62,7 +62,8 @@ pub enum Tell {
     Timer {
         token: Token,
     },
-    /// A line typed into the running program, without its newline.
+    /// A line typed into the terminal, without its newline. The shell passes text on to the programs inside it as it
+    /// was typed or piped, newlines included.
     Stdin(String),
     StdinClosed,
     /// Ctrl-C.

@@ -92,9 +92,9 @@ impl Fault {
             ("power-on", [name]) => Ok(Fault::PowerOn { host: host(name)? }),
             ("restart", [name]) => Ok(Fault::Restart { host: host(name)? }),
             ("power-off" | "power-on" | "restart", _) => usage("HOST"),
-            ("cut", [one_way @ "--one-way", a, b] | [a, one_way @ "--one-way", b] | [a, b, one_way @ "--one-way"]) => {
+            ("cut", ["--one-way", a, b] | [a, "--one-way", b] | [a, b, "--one-way"]) => {
                 let (from, to) = link(host(a)?, host(b)?)?;
-                Ok(Fault::Cut { from, to, one_way: !one_way.is_empty() })
+                Ok(Fault::Cut { from, to, one_way: true })
             }
             ("cut", [a, b]) => {
                 let (from, to) = link(host(a)?, host(b)?)?;

@@ -359,7 +359,15 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
     }
 
     /// Puts a message onto the wire. A packet is named by the event that sent it.
-    fn launch(&mut self, from: HostId, to: HostId, arrives: SimTime, bytes: u32, message: Arc<M>, by: Origin) -> EventId {
+    fn launch(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        arrives: SimTime,
+        bytes: u32,
+        message: Arc<M>,
+        by: Origin,
+    ) -> EventId {
         self.record();
         let id = PacketId(self.last_event + 1);
         let cause = self.follow(from, by, What::Sent { packet: id, to, arrives, message: message.clone() });

@@ -118,7 +118,9 @@ impl Runner {
                     broken.iter().map(|violation| format!("{violation}\n")).collect()
                 })
             }
-            _ => Err(format!("unknown line \"{line}\"; expected $, 2$, world, screen, interrupt, fault, wait, raft-state, logs or check")),
+            _ => Err(format!(
+                "unknown line \"{line}\"; expected $, 2$, world, screen, interrupt, fault, wait, raft-state, logs or check"
+            )),
         }
     }
 
@@ -202,9 +204,11 @@ impl Runner {
         for (host, member) in self.lab.members() {
             let raft = member.raft();
             let (last, commit) = (raft.last_index().0, raft.committed().0);
-            let terms: Vec<String> = (1..=last).map(|index| raft.term_at(Index(index)).map_or(0, |term| term.0).to_string()).collect();
+            let terms: Vec<String> =
+                (1..=last).map(|index| raft.term_at(Index(index)).map_or(0, |term| term.0).to_string()).collect();
             let name = &names[usize::from(host.0)];
-            writeln!(output, "{name}: terms {} committed {commit}", terms.join(" ")).expect("a String takes everything");
+            writeln!(output, "{name}: terms {} committed {commit}", terms.join(" "))
+                .expect("a String takes everything");
         }
         output
     }

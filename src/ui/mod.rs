@@ -1,20 +1,31 @@
 //! The page: the only module that may name `leptos`.
 //!
 //! It holds no rule of any protocol: what it shows is a projection of the lab, and what the learner does becomes an
-//! input to it. So far it shows its name only.
+//! input to it. What all parts share is made once in [`App`] and handed on as context: the [`session`] (the world and its
+//! playhead), the study (the open lesson), the worlds (what is opened and kept), the layout, the notices.
 
-pub mod diagrams;
-pub mod panels;
+mod app;
+pub mod crash;
 pub mod session;
 
-use leptos::prelude::*;
+// What all parts share.
+mod layout;
+mod notice;
+mod study;
+mod worlds;
 
-/// The whole page.
-#[component]
-pub fn App() -> impl IntoView {
-    view! {
-        <main>
-            <h1>"Control Plane Lab"</h1>
-        </main>
-    }
-}
+// Parts.
+mod diagrams;
+mod header;
+mod new_world;
+mod panels;
+mod widgets;
+
+// The page's other faces.
+mod browser;
+mod keys;
+mod script;
+mod store;
+mod theme;
+
+pub use app::App;

@@ -7,6 +7,7 @@
 //!
 //! Pause, speed and rewind are here and in the timeline, never in the engine.
 
+use super::crash;
 use crate::lab::{Input, Lab, Scenario, Timeline, Topic};
 use crate::sim::{EventId, HostId, Micros, PacketId, SimTime};
 use leptos::prelude::*;
@@ -139,6 +140,7 @@ impl Session {
 
     /// The learner acts.
     pub fn act(&self, input: Input) {
+        self.timeline.with_value(|timeline| crash::about_to(timeline, &input));
         self.change(|timeline| timeline.act(input), false);
     }
 
@@ -161,12 +163,50 @@ impl Session {
         self.change(Timeline::step, false);
     }
 
+    /// Takes back the last thing that happened; while time runs, a tenth of a virtual second.
+    pub fn back(&self) {
+        const WHILE_PLAYING: Micros = Micros::from_millis(100);
+        if self.playing.get_untracked() {
+            let now = self.now.get_untracked();
+            return self.seek(now - WHILE_PLAYING);
+        }
+        self.change(
+            |timeline| {
+                let (now, steps) = (timeline.lab().now(), timeline.lab().sim().steps());
+                let Some(before) = steps.checked_sub(1) else { return timeline.seek(SimTime::ZERO) };
+                // The last thing happened at the time of the newest event, or there is none that is remembered.
+                let last = timeline.lab().sim().trace().iter().next_back().map_or(now, |event| event.at);
+                timeline.seek(last - Micros(1));
+                timeline.seek_exactly(last, before);
+            },
+            true,
+        );
+    }
+
+    /// Lets time run until this terminal's command is done, at most until `end` and for `steps_max` things: says whether
+    /// it is done.
+    pub fn run_until_idle(&self, terminal: usize, end: SimTime, steps_max: u64) -> bool {
+        let idle = |timeline: &Timeline| timeline.lab().workstation().terminals().get(terminal).is_none_or(|t| !t.is_running());
+        self.change(
+            |timeline| {
+                for _ in 0..steps_max {
+                    if idle(timeline) || timeline.lab().now() >= end {
+                        break;
+                    }
+                    timeline.step();
+                }
+            },
+            false,
+        );
+        self.look(idle)
+    }
+
     pub fn fork(&self) {
         self.change(Timeline::fork, false);
     }
 
     pub fn switch(&self, branch: u32) {
-        self.change(|timeline| drop(timeline.switch(branch)), true);
+        self.change(|timeline| _ = timeline.switch(branch), true);
     }
 
     /// Lets time run on by itself, by this much, at once: for scripts.
@@ -182,6 +222,7 @@ impl Session {
 
     fn change(&self, change: impl FnOnce(&mut Timeline), jump: bool) {
         self.timeline.update_value(change);
+        self.timeline.with_value(|timeline| crash::note(timeline, jump));
         if jump {
             self.epoch.update_value(|epoch| *epoch += 1);
         }
@@ -208,6 +249,15 @@ impl Session {
                 self.branches.set(branches);
             }
         });
+    }
+
+    /// The speed that time runs at now, in virtual microseconds per real second.
+    pub fn rate_now(&self) -> u64 {
+        match (self.speed.get_untracked(), self.slow.get_untracked()) {
+            (Speed::Fixed(rate), _) => rate,
+            (Speed::Auto, true) => SLOW,
+            (Speed::Auto, false) => REAL,
+        }
     }
 
     /// Starts the loop: every animation frame lets the world run as far as real time and the speed say.

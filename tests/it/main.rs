@@ -1,6 +1,10 @@
 //! One integration binary.
 mod conformance;
+mod datadriven;
 mod etcdctl;
 mod lab;
+mod lessons;
+mod raft_datadriven;
+mod raft_fuzz;
 mod tidy;
 mod transcripts;

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. A module may name only those before it, and itself.
-const LAYERS: [&str; 10] =
-    ["sim", "raft", "etcd", "k8s", "shell", "lab", "transcript", "lesson", "projection", "ui"];
+const LAYERS: [&str; 10] = ["sim", "raft", "etcd", "k8s", "shell", "lab", "transcript", "lesson", "projection", "ui"];
 
 /// Raft is pure: it does not even know the simulated world.
 const RAFT_KNOWS: [&str; 1] = ["raft"];
@@ -113,16 +112,19 @@ fn no_file_is_an_orphan() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let folder = path.parent().unwrap();
         let is_root = ["lib", "main"].contains(&name) || folder.ends_with("bin");
-        let (module, home) =
-            if name == "mod" { (folder.file_name().unwrap().to_str().unwrap(), folder.parent().unwrap()) } else { (name, folder) };
+        let (module, home) = if name == "mod" {
+            (folder.file_name().unwrap().to_str().unwrap(), folder.parent().unwrap())
+        } else {
+            (name, folder)
+        };
         let declares = |other: &Path| {
             let beside = other.parent() == Some(home);
             // `home.rs` declares the modules of `home/` as well.
             beside || other.with_extension("") == home
         };
-        let declared = sources
-            .iter()
-            .any(|(other, text)| declares(other) && text.lines().any(|line| line.trim_end().ends_with(&format!("mod {module};"))));
+        let declared = sources.iter().any(|(other, text)| {
+            declares(other) && text.lines().any(|line| line.trim_end().ends_with(&format!("mod {module};")))
+        });
         assert!(is_root || declared, "{} belongs to no module", path.display());
     }
 }

@@ -23,7 +23,13 @@ fn transcripts() {
         }
         let line = expected.lines().zip(actual.lines()).position(|(one, other)| one != other).unwrap_or(0);
         let show = |text: &str| text.lines().skip(line).take(12).collect::<Vec<_>>().join("\n");
-        wrong.push(format!("{}:{}\nexpected\n{}\nbut it is\n{}", file.display(), line + 1, show(&expected), show(&actual)));
+        wrong.push(format!(
+            "{}:{}\nexpected\n{}\nbut it is\n{}",
+            file.display(),
+            line + 1,
+            show(&expected),
+            show(&actual)
+        ));
     }
     println!("{} transcripts", files.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

@@ -1,0 +1,98 @@
+//! `window.lab`: the page for other scripts, for host pages and tests. Documented in docs/scripting.md.
+
+use super::session::Session;
+use super::worlds::Worlds;
+use crate::lab::workstation::PrintedKind;
+use crate::lab::{Input, Timeline};
+use crate::sim::{Micros, SimTime};
+use gloo_timers::future::TimeoutFuture;
+use js_sys::{Object, Promise, Reflect};
+use leptos::prelude::*;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+/// A line may take this long in virtual time.
+const PATIENCE: Micros = Micros::from_secs(120);
+/// Things that happen before the page gets a breath.
+const STEPS: u64 = 5_000;
+
+pub fn install(session: Session, worlds: Worlds) {
+    let lab = Object::new();
+    let set = |name: &str, value: &JsValue| {
+        // A fresh object takes every property.
+        Reflect::set(&lab, &name.into(), value).ok();
+    };
+    set("version", &env!("CARGO_PKG_VERSION").into());
+    set("run", &function(move |line: String| future_to_promise(run(session, line))));
+    set("play", &action(move || session.playing.set(true)));
+    set("pause", &action(move || session.playing.set(false)));
+    set("step", &action(move || session.step()));
+    let seek = Closure::<dyn Fn(f64)>::new(move |ms: f64| session.seek(SimTime((ms.max(0.0) * 1_000.0).round() as u64)));
+    set("seek", &seek.into_js_value());
+    let now = Closure::<dyn Fn() -> f64>::new(move || session.look(|timeline| timeline.lab().now().0) as f64 / 1_000.0);
+    set("now", &now.into_js_value());
+    let hash = Closure::<dyn Fn() -> String>::new(move || session.look(|timeline| timeline.lab().hash()));
+    set("hash", &hash.into_js_value());
+    set("link", &fallible(move |_| worlds.link().map(JsValue::from)));
+    set("input", &fallible(move |text| input(session, &text).map(|()| JsValue::UNDEFINED)));
+    set("open", &fallible(move |text| worlds.open_text(&text).map(|()| JsValue::UNDEFINED)));
+    Reflect::set(&window(), &"lab".into(), &lab).ok();
+}
+
+fn action(act: impl Fn() + 'static) -> JsValue {
+    Closure::<dyn Fn()>::new(act).into_js_value()
+}
+
+fn function(call: impl Fn(String) -> Promise + 'static) -> JsValue {
+    Closure::<dyn Fn(String) -> Promise>::new(call).into_js_value()
+}
+
+/// What it refuses is thrown as an `Error`.
+fn fallible(call: impl Fn(String) -> Result<JsValue, String> + 'static) -> JsValue {
+    let throwing = move |text: Option<String>| call(text.unwrap_or_default()).map_err(|error| js_sys::Error::new(&error).into());
+    Closure::<dyn Fn(Option<String>) -> Result<JsValue, JsValue>>::new(throwing).into_js_value()
+}
+
+fn input(session: Session, text: &str) -> Result<(), String> {
+    let input = session.look(|timeline| Input::parse(text, timeline.lab().scenario()))?;
+    session.act(input);
+    Ok(())
+}
+
+/// Types a line into the first terminal and lets time run until it is done, paused or not.
+async fn run(session: Session, line: String) -> Result<JsValue, JsValue> {
+    let running = |timeline: &Timeline| timeline.lab().workstation().terminals()[0].is_running();
+    if session.look(running) {
+        return Err(js_sys::Error::new("terminal 1 still runs a program; lab.input(\"interrupt 1\") ends it").into());
+    }
+    session.act(Input::Line { terminal: 0, text: line });
+    let end = session.look(|timeline| timeline.lab().now()) + PATIENCE;
+    while !session.run_until_idle(0, end, STEPS) {
+        if session.look(|timeline| timeline.lab().now()) >= end {
+            return Err(js_sys::Error::new(&format!("the line is not done after {PATIENCE} of virtual time")).into());
+        }
+        TimeoutFuture::new(0).await;
+    }
+    Ok(session.look(last_answer).into())
+}
+
+/// What the last line of the first terminal printed: `{stdout, stderr, code}`.
+fn last_answer(timeline: &Timeline) -> Object {
+    let pieces = timeline.lab().workstation().terminals()[0].scrollback();
+    let (mut stdout, mut stderr, mut code) = (String::new(), String::new(), 0);
+    let start = pieces.iter().rposition(|piece| piece.kind == PrintedKind::Command).map_or(0, |position| position + 1);
+    for piece in pieces.iter().skip(start) {
+        match piece.kind {
+            PrintedKind::Stdout => stdout.push_str(&piece.text),
+            PrintedKind::Stderr => stderr.push_str(&piece.text),
+            PrintedKind::Done(status) => code = status,
+            PrintedKind::Command | PrintedKind::Typed => {}
+        }
+    }
+    let answer = Object::new();
+    for (name, value) in [("stdout", stdout.into()), ("stderr", stderr.into()), ("code", JsValue::from(code))] {
+        // A fresh object takes every property.
+        Reflect::set(&answer, &name.into(), &value).ok();
+    }
+    answer
+}

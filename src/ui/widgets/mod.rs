@@ -1,0 +1,4 @@
+//! Plain parts that know nothing of the lab.
+
+pub mod dialog;
+pub mod icon;
