@@ -90,7 +90,8 @@ pub fn host(lab: &Lab, host: HostId) -> Sheet {
         sheet.rows.push(("WAL", format!("{} durable, {unsynced} B not yet", words::bytes(file.synced()))));
     }
     let factor = if disk.factor > 1 { format!(", {}× slower than healthy", disk.factor) } else { String::new() };
-    let fsync = view.running().and_then(|running| running.fsync).map(|took| format!("last fsync {}", words::span(took)));
+    let fsync =
+        view.running().and_then(|running| running.fsync).map(|took| format!("last fsync {}", words::span(took)));
     sheet.rows.push(("disk", format!("{}{factor}", fsync.unwrap_or_else(|| "idle".to_owned()))));
     sheet.event = newest_mark_of(lab, host);
     sheet
@@ -114,7 +115,10 @@ pub fn link(lab: &Lab, a: HostId, b: HostId) -> Sheet {
     let (there, back) = (network.link(a, b), network.link(b, a));
     let (name_a, name_b) = (words::host(lab, a), words::host(lab, b));
     let way = |link: &crate::sim::Link| if link.cut { "cut".to_owned() } else { cluster::delay(link) };
-    let mut rows = vec![("state", WireView::of(lab, a, b).spoken(lab).rsplit_once(", ").map_or("", |(_, state)| state).to_owned())];
+    let mut rows = vec![(
+        "state",
+        WireView::of(lab, a, b).spoken(lab).rsplit_once(", ").map_or("", |(_, state)| state).to_owned(),
+    )];
     if way(&there) == way(&back) {
         rows.push(("one way", way(&there)));
     } else {
@@ -125,7 +129,8 @@ pub fn link(lab: &Lab, a: HostId, b: HostId) -> Sheet {
     rows.push(("doubled", there.duplicate.to_string()));
     rows.push(("reordered", there.reorder.to_string()));
     rows.push(("bandwidth", format!("{} Mbit/s", there.bytes_per_ms * 8 / 1_000)));
-    let between = network.in_flight().filter(|packet| (packet.from, packet.to) == (a, b) || (packet.from, packet.to) == (b, a));
+    let between =
+        network.in_flight().filter(|packet| (packet.from, packet.to) == (a, b) || (packet.from, packet.to) == (b, a));
     rows.push(("in flight", between.count().to_string()));
     Sheet { kind: "link", title: format!("{name_a} – {name_b}"), rows, ..Sheet::default() }
 }

@@ -135,9 +135,10 @@ impl LaneIndex {
 
     /// What the window shows.
     pub fn view(&self, lab: &Lab, window: Window, width: f64) -> LanesView {
-        let bands = self.reigns.iter().filter(|reign| {
-            reign.from < window.end() && reign.until.is_none_or(|until| until > window.start)
-        });
+        let bands = self
+            .reigns
+            .iter()
+            .filter(|reign| reign.from < window.end() && reign.until.is_none_or(|until| until > window.start));
         let bands = bands.map(|reign| Band {
             from: window.x(reign.from, width).max(0.0),
             until: reign.until.map_or(width, |until| window.x(until, width).min(width)),
@@ -223,7 +224,9 @@ pub fn describe(lab: &Lab, mark: &Mark) -> String {
         Mark::Command { line, .. } => line.clone(),
         Mark::Interrupt { terminal } => format!("Ctrl-C in terminal {}", terminal + 1),
         Mark::Fault(fault) => fault.text(&|id| host(&id)),
-        Mark::Campaign { host: who, term, pre: true } => format!("{} asks whether it could win term {}", host(who), term.0 + 1),
+        Mark::Campaign { host: who, term, pre: true } => {
+            format!("{} asks whether it could win term {}", host(who), term.0 + 1)
+        }
         Mark::Campaign { host: who, term, pre: false } => format!("{} asks for votes in term {term}", host(who)),
         Mark::Elected { host: who, term } => format!("{} leads term {term}", host(who)),
         Mark::SteppedDown { host: who, term } => format!("{} gave up leading; term {term}", host(who)),
@@ -398,7 +401,9 @@ mod tests {
         assert!(view.bands[2].from > 400.0 && view.bands[3].label.starts_with("term "));
         assert_eq!(view.columns.each_ref().map(|columns| columns.len()), [1, 1, 0, 1]);
         assert_eq!(view.faults.len(), 1);
-        let (at, event) = index.hit(Lane::Faults, Window { start: SimTime::ZERO, span: Micros::from_secs(10) }, 1_000.0, 402.0, 5.0).unwrap();
+        let (at, event) = index
+            .hit(Lane::Faults, Window { start: SimTime::ZERO, span: Micros::from_secs(10) }, 1_000.0, 402.0, 5.0)
+            .unwrap();
         assert_eq!(at, SimTime(4_000_000));
         assert!(mark_text(&lab, event).starts_with("power-off etcd-"));
     }
@@ -438,8 +443,14 @@ mod tests {
         let labels = |start, span, width| -> Vec<String> {
             Window { start: SimTime(start), span }.ticks(width, 100.0).into_iter().map(|(_, label)| label).collect()
         };
-        assert_eq!(labels(0, Micros::from_secs(20), 1_000.0), ["0 s", "2 s", "4 s", "6 s", "8 s", "10 s", "12 s", "14 s", "16 s", "18 s", "20 s"]);
-        assert_eq!(labels(14_200_000, Micros(10_000), 500.0), ["14.200 s", "14.202 s", "14.204 s", "14.206 s", "14.208 s", "14.210 s"]);
+        assert_eq!(
+            labels(0, Micros::from_secs(20), 1_000.0),
+            ["0 s", "2 s", "4 s", "6 s", "8 s", "10 s", "12 s", "14 s", "16 s", "18 s", "20 s"]
+        );
+        assert_eq!(
+            labels(14_200_000, Micros(10_000), 500.0),
+            ["14.200 s", "14.202 s", "14.204 s", "14.206 s", "14.208 s", "14.210 s"]
+        );
         assert_eq!(labels(60_000_000, Micros::from_secs(60), 400.0), ["1:00", "1:20", "1:40", "2:00"]);
     }
 

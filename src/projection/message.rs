@@ -80,9 +80,8 @@ impl MessageView {
 
 /// The arrival or the loss of the message that this event sent.
 fn fate_of(lab: &Lab, sent: EventId) -> Option<&TraceEvent> {
-    let settles = |event: &&TraceEvent| {
-        event.cause == sent && matches!(event.what, What::Delivered { .. } | What::Lost { .. })
-    };
+    let settles =
+        |event: &&TraceEvent| event.cause == sent && matches!(event.what, What::Delivered { .. } | What::Lost { .. });
     let in_flight = lab.sim().network().packet(PacketId(sent.0)).is_some();
     (!in_flight).then(|| lab.sim().trace().after(sent).take(FATE_SPAN).find(settles)).flatten()
 }
@@ -226,8 +225,12 @@ pub fn telling(lab: &Lab, host: HostId, fact: &Fact) -> Option<String> {
         Fact::Raft(RaftEvent { kind, .. }) => raft_telling(lab, &name, kind),
         Fact::Refused { why } => Some(format!("{name} refuses to start: {why}")),
         Fact::Started { term, last, torn_bytes, .. } => {
-            let torn = if *torn_bytes > 0 { format!(", {torn_bytes} bytes of torn tail cut off") } else { String::new() };
-            Some(format!("{name} started in term {term} with {} in its log{torn}", words::count(last.0 as usize, "entry").replace("entrys", "entries")))
+            let torn =
+                if *torn_bytes > 0 { format!(", {torn_bytes} bytes of torn tail cut off") } else { String::new() };
+            Some(format!(
+                "{name} started in term {term} with {} in its log{torn}",
+                words::count(last.0 as usize, "entry").replace("entrys", "entries")
+            ))
         }
         Fact::Applied { entry, revision: Some(revision) } => {
             Some(format!("{name} applied entry {}: revision {revision}", entry.index))
@@ -246,9 +249,7 @@ fn raft_telling(lab: &Lab, name: &str, kind: &EventKind) -> Option<String> {
     match kind {
         EventKind::BecameLeader { term } => Some(format!("{name} became leader of term {term}")),
         EventKind::BecameCandidate { term } => Some(format!("{name} became candidate in term {term}")),
-        EventKind::BecamePreCandidate { term } => {
-            Some(format!("{name} asks whether it could win term {}", term.0 + 1))
-        }
+        EventKind::BecamePreCandidate { term } => Some(format!("{name} asks whether it could win term {}", term.0 + 1)),
         EventKind::SteppedDownWithoutQuorum => Some(format!("{name} stepped down: it hears from no majority")),
         EventKind::CommitAdvanced { commit } => Some(format!("{name} committed up to entry {commit}")),
         EventKind::VoteCast(vote) => {

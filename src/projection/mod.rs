@@ -9,6 +9,6 @@ pub mod inspect;
 pub mod lanes;
 pub mod layout;
 pub mod message;
-pub mod why;
 pub mod terminal;
+pub mod why;
 pub mod words;

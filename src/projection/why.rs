@@ -250,7 +250,9 @@ fn input(lab: &Lab, event: &TraceEvent) -> Step {
     let marks = lab.chronicle().marks();
     let position = marks.binary_search_by(|stamped| stamped.event.cmp(&event.id)).ok();
     let (text, command) = match position.and_then(|position| marks.get(position)).map(|stamped| &stamped.mark) {
-        Some(Mark::Command { terminal, line }) => (format!("You ran a command in terminal {}", terminal + 1), Some(line.clone())),
+        Some(Mark::Command { terminal, line }) => {
+            (format!("You ran a command in terminal {}", terminal + 1), Some(line.clone()))
+        }
         Some(Mark::Interrupt { terminal }) => (format!("You pressed Ctrl-C in terminal {}", terminal + 1), None),
         Some(Mark::Fault(fault)) => ("You did this".to_owned(), Some(fault.text(&|host| words::host(lab, host)))),
         _ => ("You acted".to_owned(), None),

@@ -121,7 +121,10 @@ mod tests {
         let hard = |text: &str| text.replace(' ', "\u{a0}");
         assert_eq!(moment(SimTime(14_203_118)), "14.203\u{2009}118\u{2009}s");
         assert_eq!(moment(SimTime(3_754_000_001)), "1:02:34.000\u{2009}001");
-        assert_eq!([850, 1_234, 12_340, 1_000_000].map(|us| span(Micros(us))), ["850 µs", "1.23 ms", "12.3 ms", "1 s"].map(hard));
+        assert_eq!(
+            [850, 1_234, 12_340, 1_000_000].map(|us| span(Micros(us))),
+            ["850 µs", "1.23 ms", "12.3 ms", "1 s"].map(hard)
+        );
         assert_eq!([512, 20_480, 1_468_006].map(bytes), ["512 B", "20 KiB", "1.39 MiB"].map(hard));
         assert_eq!(key(&Bytes::from_static(b"a\n\"b")), "\"a\\n\\\"b\"");
     }

@@ -1,8 +1,8 @@
 //! One member's card: role, log strip, commit mark, votes, election timer; and the learner's workstation.
 
 use super::super::super::session::{Selection, Session};
-use super::menu::{self, Menu};
 use super::super::select;
+use super::menu::{self, Menu};
 use super::{is_menu_key, is_press, term_class};
 use crate::lab::Topic;
 use crate::projection::cluster::{self, Cell, MemberView, Running, Standing, Timer};
@@ -167,7 +167,9 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
     let density = Memo::new(move |_| plan.read().density);
     let committed = Memo::new(move |_| view.read().running().map_or(0, |running| running.committed));
     let durable = Memo::new(move |_| {
-        view.read().running().map_or(0, |running| running.cells.iter().filter(|cell| cell.durable).map(|cell| cell.index).max().unwrap_or(0))
+        view.read().running().map_or(0, |running| {
+            running.cells.iter().filter(|cell| cell.durable).map(|cell| cell.index).max().unwrap_or(0)
+        })
     });
     let head = move || {
         let sizes = Sizes::of(density.get());
@@ -191,7 +193,9 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
                 .into_any()
             }
             Standing::Off(held) => view! { <Strip host running=*held sizes density=density.get() /> }.into_any(),
-            Standing::Refused(why) => view! { <text class="status fault" x=sizes.pad y=sizes.notes_y>{why}</text> }.into_any(),
+            Standing::Refused(why) => {
+                view! { <text class="status fault" x=sizes.pad y=sizes.notes_y>{why}</text> }.into_any()
+            }
         }
     };
     let sizes = move || Sizes::of(density.get());
@@ -335,9 +339,11 @@ fn Strip(host: HostId, running: Running, sizes: Sizes, density: Density) -> impl
     let vote_width = CHAR * running.vote.as_ref().map_or(0, |vote| vote.len() + "voted ".len()) as f64 + 8.0;
     let right = text_start < sizes.pad + vote_width;
     let vote = (running.followers.is_empty() && density == Density::Full).then(|| running.vote.clone()).flatten();
-    let vote = vote.map(|vote| view! {
-        <text class="note" x=if right { sizes.width - sizes.pad } else { sizes.pad } y=sizes.notes_y
-            text-anchor=if right { "end" } else { "start" }>{format!("voted {vote}")}</text>
+    let vote = vote.map(|vote| {
+        view! {
+            <text class="note" x=if right { sizes.width - sizes.pad } else { sizes.pad } y=sizes.notes_y
+                text-anchor=if right { "end" } else { "start" }>{format!("voted {vote}")}</text>
+        }
     });
     // Under the strip: each follower's number under the last entry that it is known to have, an arrow before the next one
     // that it will be sent.

@@ -73,7 +73,8 @@ pub fn ContextMenu(menu: RwSignal<Option<Menu>>) -> impl IntoView {
     };
     let place = |open: Menu| {
         let window = web_sys::window().expect("a page has a window");
-        let inner = |value: Result<wasm_bindgen::JsValue, _>| value.ok().and_then(|value| value.as_f64()).unwrap_or(1e4);
+        let inner =
+            |value: Result<wasm_bindgen::JsValue, _>| value.ok().and_then(|value| value.as_f64()).unwrap_or(1e4);
         let x = open.x.min(inner(window.inner_width()) - MENU.0).max(0.0);
         let y = open.y.min(inner(window.inner_height()) - MENU.1).max(0.0);
         format!("left:{x:.0}px;top:{y:.0}px")

@@ -1,8 +1,8 @@
 //! Messages under way: one dot each while the eye can follow, lines as wide as the rate when it cannot.
 
 use super::super::super::session::{Selection, Session};
-use super::menu::{self, Menu};
 use super::super::select;
+use super::menu::{self, Menu};
 use super::{is_menu_key, is_press, rate, term_class};
 use crate::projection::cluster::{self, Flow, Hue, PacketView};
 use crate::projection::layout::cluster::Plan;
@@ -45,13 +45,14 @@ pub fn Flows(plan: Memo<Plan>) -> impl IntoView {
         let lab = timeline.lab();
         let merged = match shortest.get() {
             None => true,
-            Some(shortest) => {
-                shortest > lab.scenario().latency || lab.sim().network().in_flight().count() > DOTS_MAX
-            }
+            Some(shortest) => shortest > lab.scenario().latency || lab.sim().network().in_flight().count() > DOTS_MAX,
         };
         let flows = if merged { cluster::flows(lab) } else { Vec::new() };
         // Drawn by order of magnitude, so that a line does not tremble.
-        flows.into_iter().map(|flow| Flow { rate: (f64::from(flow.rate).log2() * 2.0) as u32, ..flow }).collect::<Vec<_>>()
+        flows
+            .into_iter()
+            .map(|flow| Flow { rate: (f64::from(flow.rate).log2() * 2.0) as u32, ..flow })
+            .collect::<Vec<_>>()
     });
     let line = move |flow: Flow| {
         let (from, to) = plan.read().lane(usize::from(flow.from.0), usize::from(flow.to.0), LANE / 2.0);
