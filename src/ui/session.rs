@@ -173,7 +173,9 @@ impl Session {
         self.change(
             |timeline| {
                 let now = timeline.lab().now();
-                let Some(before) = timeline.lab().sim().steps().checked_sub(1) else { return timeline.seek(SimTime::ZERO) };
+                let Some(before) = timeline.lab().sim().steps().checked_sub(1) else {
+                    return timeline.seek(SimTime::ZERO);
+                };
                 // From a moment with fewer things behind it, each next thing is met at its own time.
                 let mut span = Micros::from_millis(1);
                 while timeline.lab().sim().steps() >= before && timeline.lab().now() > SimTime::ZERO {
