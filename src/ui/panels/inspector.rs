@@ -131,7 +131,7 @@ fn Selected(told: Told, whole: RwSignal<bool>) -> impl IntoView {
 fn Close() -> impl IntoView {
     let session = expect_context::<Session>();
     view! {
-        <button type="button" class="close" aria-label="Close" on:click=move |_| session.selection.set(None)>
+        <button type="button" class="inspector-close" aria-label="Close" on:click=move |_| session.selection.set(None)>
             <svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true"><path d="M2 2 L10 10 M10 2 L2 10" /></svg>
         </button>
     }
@@ -160,10 +160,10 @@ fn Link(step: Step, last: bool) -> impl IntoView {
     let event = step.event;
     view! {
         <li class:last=last>
-            <button type="button" class="step" on:click=move |_| session.selection.set(Some(Selection::Event(event)))>
-                <span class="step-text">{step.text}</span>
+            <button type="button" class="cause" on:click=move |_| session.selection.set(Some(Selection::Event(event)))>
+                <span class="cause-text">{step.text}</span>
                 {step.command.map(|command| view! { <code>{command}</code> })}
-                <span class="step-at">{words::moment(step.at)}</span>
+                <span class="cause-at">{words::moment(step.at)}</span>
             </button>
         </li>
     }
@@ -181,9 +181,9 @@ fn Overview() -> impl IntoView {
         };
         view! {
             <li>
-                <button type="button" class="step" on:click=pick>
-                    <span class="step-text">{text}</span>
-                    <span class="step-at">{words::moment(at)}</span>
+                <button type="button" class="cause" on:click=pick>
+                    <span class="cause-text">{text}</span>
+                    <span class="cause-at">{words::moment(at)}</span>
                 </button>
             </li>
         }

@@ -329,15 +329,15 @@ fn Strip(host: HostId, running: Running, sizes: Sizes, density: Density) -> impl
             </g>
         }
     });
+    // The vote stands on the side of the commit mark's text that has room for it.
+    let text_start = if far { commit_x - CHAR * commit_text.chars().count() as f64 } else { sizes.pad };
+    let vote_width = CHAR * running.vote.as_ref().map_or(0, |vote| vote.len() + "voted ".len()) as f64 + 8.0;
+    let right = text_start < sizes.pad + vote_width;
     // Below the mark where there is room, else from the card's edge on.
     let notes_x = if far { commit_x } else { sizes.pad };
     let notes = (density != Density::Small || running.followers.is_empty()).then(|| view! {
         <text class="note" x=notes_x y=sizes.notes_y text-anchor=if far { "end" } else { "start" }>{commit_text}</text>
     });
-    // The vote stands on the side of the commit mark's text that has room for it.
-    let text_start = if far { commit_x - CHAR * commit_text.chars().count() as f64 } else { sizes.pad };
-    let vote_width = CHAR * running.vote.as_ref().map_or(0, |vote| vote.len() + "voted ".len()) as f64 + 8.0;
-    let right = text_start < sizes.pad + vote_width;
     let vote = (running.followers.is_empty() && density == Density::Full).then(|| running.vote.clone()).flatten();
     let vote = vote.map(|vote| {
         view! {
