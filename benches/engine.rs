@@ -32,7 +32,9 @@ impl Load {
             let at = Moment { now: sim.now(), event: sim.current() };
             let member = Member::boot(&cluster, peer.host, sim.disk_mut(peer.host), 1, at, &mut out);
             members.push(member.expect("a fresh disk holds no damage"));
-            out.drain().for_each(|effect| drop(sim.perform(peer.host, effect)));
+            out.drain().for_each(|effect| {
+                sim.perform(peer.host, effect);
+            });
         }
         let endpoints = cluster.peers.iter().map(|peer| (peer.client_url.clone(), Address::Host(peer.host)));
         let client = Client::new(ClientId(1), endpoints.collect());
@@ -54,7 +56,9 @@ impl Load {
     }
 
     fn perform(&mut self, host: HostId, mut out: Outbox) {
-        out.drain().for_each(|effect| drop(self.sim.perform(host, effect)));
+        out.drain().for_each(|effect| {
+            self.sim.perform(host, effect);
+        });
     }
 
     fn step(&mut self) {

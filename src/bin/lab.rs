@@ -2,8 +2,10 @@
 
 use control_plane_lab::lab::workstation::PrintedKind;
 use control_plane_lab::lab::{Input, Lab, Scenario, archive::Archive, fuzz};
+use control_plane_lab::lesson;
 use control_plane_lab::sim::SimTime;
 use lexopt::prelude::*;
+use std::path::Path;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -36,6 +38,7 @@ fn command() -> Result<ExitCode, lexopt::Error> {
         Some(Value(word)) if word == "run" => run(arguments),
         Some(Value(word)) if word == "replay" => replay(arguments),
         Some(Value(word)) if word == "fuzz" => search(arguments),
+        Some(Value(word)) if word == "lessons" => lessons(arguments),
         Some(Long("help") | Short('h')) | None => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
@@ -99,6 +102,34 @@ fn replay(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
     let lab = timeline.lab();
     println!("{} after {} steps and {} inputs, state {}", lab.now(), lab.sim().steps(), lab.inputs(), lab.hash());
     Ok(ExitCode::SUCCESS)
+}
+
+fn lessons(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
+    let verb = arguments.value()?;
+    if verb != "check" {
+        return Err(format!("lessons {}: expected check", verb.to_string_lossy()).into());
+    }
+    let folder = match arguments.next()? {
+        None => "lessons".into(),
+        Some(Value(folder)) => folder,
+        Some(other) => return Err(other.unexpected()),
+    };
+    let checked = lesson::check_folder(Path::new(&folder), &mut |line| println!("{line}"));
+    let (report, code) = match checked {
+        Ok(report) => (report, ExitCode::SUCCESS),
+        Err(report) => (report, ExitCode::FAILURE),
+    };
+    for problem in &report.problems {
+        println!("{}/{problem}", folder.to_string_lossy());
+    }
+    println!(
+        "{} lessons, {} steps, {} runs, {} problems",
+        report.lessons,
+        report.steps,
+        report.runs,
+        report.problems.len()
+    );
+    Ok(code)
 }
 
 fn search(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {

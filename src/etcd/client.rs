@@ -59,8 +59,8 @@ pub enum ClientEvent {
 
 /// clientv3's limit for a message it sends.
 const SEND_BYTES_MAX: usize = 2 << 20;
-/// etcdctl's `--keepalive-time` and `--keepalive-timeout`.
-const KEEPALIVE_TIME: Micros = Micros::from_secs(2);
+/// etcdctl's `--keepalive-time` of 2 s as grpc-go takes it, which raises it to its least of 10 s; `--keepalive-timeout`.
+const KEEPALIVE_TIME: Micros = Micros::from_secs(10);
 const KEEPALIVE_TIMEOUT: Micros = Micros::from_secs(6);
 /// gRPC's first back-off after a failed dial; it grows by 1.6 to 120 s.
 const REDIAL: Micros = Micros::from_secs(1);

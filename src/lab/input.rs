@@ -34,7 +34,7 @@ pub struct Logged {
     pub input: Input,
 }
 
-/// A typed line is no longer than this; the longest that makes sense is one with a value near etcd's request limit.
+/// A saved line is no longer than this. The shell itself reads less, and says so.
 pub const LINE_BYTES_MAX: usize = 4 << 20;
 
 impl Input {

@@ -3,7 +3,7 @@
 //! Not here: raw HTML, images, footnotes. A lesson file may come from anywhere, so it can say things but not do things:
 //! HTML is a mistake with a place, and a link leads to the web (http, https), to another lesson or to the stage.
 
-use super::Problems;
+use super::{Problems, script};
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use std::ops::Range;
 
@@ -328,6 +328,9 @@ impl Reader<'_> {
             if !STAGE_KINDS.contains(&kind) {
                 let expected = STAGE_KINDS.join(", ");
                 self.problem(offset, format!("\"stage:{target}\" is not on the stage; expected one of {expected}"));
+            }
+            if let Some(unknown) = script::unknown_placeholder(target) {
+                self.problem(offset, script::not_a_placeholder(unknown));
             }
             return self.inline(Inline::Stage { target: target.to_owned(), text });
         }

@@ -5,8 +5,9 @@
 
 use super::Lesson;
 use super::cel::FUEL;
+use super::script::LOOK;
 use crate::lab::{Lab, Timeline};
-use crate::sim::SimTime;
+use crate::sim::{Micros, SimTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,10 +24,14 @@ pub struct Progress {
     chosen: BTreeMap<(usize, usize), usize>,
     /// Why the open check cannot be decided, if so.
     trouble: Option<String>,
+    /// The branch, moment, steps and inputs of the world that was looked at last.
+    looked: Option<(u32, SimTime, u64, u32)>,
     /// Looks to leave out, so that a costly check costs no more per look than [`SPENT_PER_LOOK`] on average.
     rests: u64,
 }
 
+/// How often a world that is retraced is looked at.
+const LOOKS_MAX: u64 = 20_000;
 /// Steps of evaluation per look: well under a millisecond.
 const SPENT_PER_LOOK: u64 = 10_000;
 
@@ -41,6 +46,7 @@ impl Progress {
             now: began,
             chosen: BTreeMap::new(),
             trouble: None,
+            looked: None,
             rests: 0,
         }
     }
@@ -60,10 +66,26 @@ impl Progress {
             });
             self.reached.insert(branch.id, inherited.unwrap_or_default());
         }
+        let lab = timeline.lab();
+        let world = (branch.id, lab.now(), lab.sim().steps(), lab.inputs());
+        if self.looked.replace(world) == Some(world) && self.rests == 0 {
+            return false;
+        }
         let before = (self.branch, self.done(), self.trouble.clone());
-        (self.branch, self.now) = (branch.id, timeline.lab().now());
-        self.look(timeline.lab());
+        (self.branch, self.now) = (branch.id, lab.now());
+        self.look(lab);
         before != (self.branch, self.done(), self.trouble.clone())
+    }
+
+    /// Lives through a world that was opened from a link or a file up to this moment, looking on: what was done in it, and
+    /// when, is not stored anywhere else.
+    pub fn retrace(&mut self, timeline: &mut Timeline, to: SimTime) {
+        let pace = LOOK.max(Micros(to.since(timeline.lab().now()).0 / LOOKS_MAX));
+        while timeline.lab().now() < to {
+            let next = timeline.lab().now() + pace;
+            timeline.run_until(next.min(to), u64::MAX);
+            self.update(timeline);
+        }
     }
 
     /// Judges the first step that was never done on this branch, and those after it while they hold.
@@ -153,15 +175,17 @@ mod tests {
     use super::*;
     use crate::lab::Input;
     use crate::lesson::{format, runner};
-    use crate::sim::Micros;
 
     const TEXT: &str = "---\ntitle: T\nminutes: 1\nsummary: S\n---\n## One\n\n```predict\nquestion: Q\noptions: [A, B]\n\
 right: 1\nbecause: C\n```\n\n```check\ncommands.exists(c, c.at >= since && c.line == \"etcdctl put a 1\" && c.exit == 0)\n```\n\
 ```solution\netcdctl put a 1\n```\n## Two\n\n```check\nkv[\"b\"].value == \"2\"\n```\n```solution\netcdctl put b 2\n```\n## End\n";
 
+    fn pause(timeline: &mut Timeline) {
+        let end = timeline.lab().now() + Micros::from_millis(100);
+        timeline.run_until(end, u64::MAX);
+    }
+
     fn act(timeline: &mut Timeline, line: &str) {
-        let begin = timeline.lab().now() + Micros::from_millis(100);
-        timeline.run_until(begin, u64::MAX);
         timeline.act(Input::Line { terminal: 0, text: line.to_owned() });
         let end = timeline.lab().now() + Micros::from_secs(1);
         timeline.run_until(end, u64::MAX);
@@ -180,6 +204,7 @@ right: 1\nbecause: C\n```\n\n```check\ncommands.exists(c, c.at >= since && c.lin
         let first = timeline.lab().now();
         assert_eq!((progress.done(), progress.done_at(0), progress.since(1)), (1, Some(first), first));
         assert_eq!(progress.trouble(), Some("no such key: b (line 1, column 3 of the check)"));
+        pause(&mut timeline);
         act(&mut timeline, "etcdctl put b 2");
         assert!(progress.update(&timeline));
         // The closing step has no check.
@@ -199,6 +224,13 @@ right: 1\nbecause: C\n```\n\n```check\ncommands.exists(c, c.at >= since && c.lin
         assert!(timeline.switch(0));
         progress.update(&timeline);
         assert_eq!(progress.done(), 3, "the old branch has what it had");
+
+        let (lab, lesson) = (timeline.lab(), progress.lesson().clone());
+        let (to, inputs) = (lab.now(), timeline.branch().inputs().to_vec());
+        let mut again = Timeline::replay(*lab.scenario(), lab.seed(), inputs);
+        let mut retraced = Progress::new(lesson, began);
+        retraced.retrace(&mut again, to);
+        assert_eq!((retraced.done(), again.lab().hash()), (3, timeline.lab().hash()));
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) fn parse_line(text: &str, line: usize, scenario: &Scenario, problems:
             }
             None => span(rest).map(Act::Wait),
         },
-        _ => Ok(Act::Type { terminal: 0, text: trimmed.to_owned() }),
+        _ => line_of(trimmed).map(|text| Act::Type { terminal: 0, text }),
     };
     match act {
         Ok(act) => Some(ScriptLine { line, act }),
@@ -95,7 +95,25 @@ fn typed(rest: &str, scenario: &Scenario) -> Result<Act, String> {
     let Some((number, line)) = rest.split_once(':') else {
         return Err("expected terminal N: and the line to type".to_owned());
     };
-    Ok(Act::Type { terminal: terminal(number, scenario)?, text: line.trim().to_owned() })
+    Ok(Act::Type { terminal: terminal(number, scenario)?, text: line_of(line.trim())? })
+}
+
+fn line_of(text: &str) -> Result<String, String> {
+    unknown_placeholder(text).map_or(Ok(text.to_owned()), |unknown| Err(not_a_placeholder(unknown)))
+}
+
+/// A word in braces that stands for nothing. `${name}` is the shell's, and so are braces around anything but a word.
+pub(super) fn unknown_placeholder(text: &str) -> Option<&str> {
+    text.match_indices('{').find_map(|(at, _)| {
+        let braced = &text[at..=at + text[at..].find('}')?];
+        let word = &braced[1..braced.len() - 1];
+        let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        (is_word && !text[..at].ends_with('$') && !PLACEHOLDERS.contains(&braced)).then_some(braced)
+    })
+}
+
+pub(super) fn not_a_placeholder(word: &str) -> String {
+    format!("unknown placeholder \"{word}\"; expected one of {}", PLACEHOLDERS.join(", "))
 }
 
 /// `3s`, `500ms`.
@@ -122,9 +140,8 @@ fn fault(text: &str, scenario: &Scenario) -> Result<Act, String> {
         Some(position) => Some(HostId(if position < 3 { position as u16 } else { 0 })).filter(|host| host.0 < members),
         None => scenario.host_named(name),
     };
-    let unknown = words.iter().find(|word| word.starts_with('{') && !PLACEHOLDERS.contains(word));
-    if let Some(word) = unknown {
-        return Err(format!("unknown placeholder \"{word}\"; expected one of {}", PLACEHOLDERS.join(", ")));
+    if let Some(unknown) = unknown_placeholder(text) {
+        return Err(not_a_placeholder(unknown));
     }
     Fault::parse(&words, &stand_in)?;
     Ok(Act::Fault { text: words.join(" ") })
@@ -250,4 +267,53 @@ fn give(timeline: &mut Timeline, act: &Act) -> Result<(), String> {
         timeline.act(input);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let mut problems = Problems::new("f");
+        let line = parse_line(text, 1, &Scenario::default(), &mut problems);
+        let found = match problems.into_sorted().pop() {
+            None => Ok(line.map_or(String::new(), |line| line.act.label())),
+            Some(problem) => Err(problem.to_string()),
+        };
+        assert_eq!(found.as_deref().map_err(String::as_str), expected, "{text}");
+    }
+
+    #[test]
+    fn lines_are_read() {
+        check("  etcdctl put a 1  ", Ok("etcdctl put a 1"));
+        check("terminal 2: wait 3s", Ok("wait 3s"));
+        check("fault cut {leader} {follower}", Ok("cut {leader} {follower}"));
+        check("fault power-off {watched}", Ok("power-off {watched}"));
+        check("interrupt 2", Ok("Ctrl-C"));
+        check("wait 1500ms", Ok("wait 1.5s"));
+        check("wait until revision > 3", Ok("wait until revision > 3"));
+        check("echo ${a} {a,b} {\"a\": 1} {}", Ok("echo ${a} {a,b} {\"a\": 1} {}"));
+        check("# comment", Ok(""));
+        check("", Ok(""));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let expected = "expected one of {leader}, {follower}, {follower2}, {off}, {watched}";
+        check("echo {boss}", Err(&format!("f:1:1: unknown placeholder \"{{boss}}\"; {expected}")));
+        check("fault power-off etcd-9", Err("f:1:1: there is no host \"etcd-9\""));
+        check("fault", Err("f:1:1: what to do is missing"));
+        check("interrupt", Err("f:1:1: \"\" is not a terminal; expected a number from 1 to 2"));
+        check("terminal 2", Err("f:1:1: expected terminal N: and the line to type"));
+        check(
+            "wait 31s",
+            Err("f:1:1: \"31s\" is no time to wait; expected such as 3s or 500ms, at most 30s, or until …"),
+        );
+        check(
+            "wait until leadr",
+            Err("f:1:12: unknown name `leadr`; expected one of now, since, members, leader, term, kv, \
+                                       revision, history, commands, terminals, violations"),
+        );
+    }
 }

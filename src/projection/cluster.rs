@@ -2,10 +2,10 @@
 
 use super::words;
 use crate::etcd::wire::Frame;
-use crate::etcd::{Fact, Member, Wire};
+use crate::etcd::{Fact, Member, Wire, wal};
 use crate::lab::check::Property;
 use crate::lab::{Lab, Mark};
-use crate::raft::{Index, MessageType, PeerId, StateType, Storage, Term};
+use crate::raft::{Entry, Index, MessageType, PeerId, StateType, Storage, Term};
 use crate::sim::network::Packet;
 use crate::sim::trace::What;
 use crate::sim::{HostId, Link, Micros, PacketId, SimTime};
@@ -29,7 +29,7 @@ pub struct MemberView {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Standing {
     /// Without power, with what its disk still holds of the log.
-    Off,
+    Off(Box<Running>),
     /// Its log is damaged: it will not start.
     Refused(String),
     Running(Box<Running>),
@@ -82,7 +82,7 @@ impl MemberView {
         let state = match lab.member(host) {
             Some(member) => Standing::Running(Box::new(Running::of(lab, host, member))),
             None if lab.sim().powered(host) => Standing::Refused(refusal(lab, host)),
-            None => Standing::Off,
+            None => Standing::Off(Box::new(Running::on_disk(lab, host))),
         };
         MemberView { host, name: words::host(lab, host), state, disk_factor: lab.sim().disk(host).factor }
     }
@@ -97,7 +97,7 @@ impl MemberView {
     /// One sentence for those who listen.
     pub fn spoken(&self) -> String {
         match &self.state {
-            Standing::Off => format!("{}, powered off", self.name),
+            Standing::Off(_) => format!("{}, powered off", self.name),
             Standing::Refused(why) => format!("{}, refuses to start: {why}", self.name),
             Standing::Running(running) => format!(
                 "{}, {}, term {}, log up to {}, committed {}",
@@ -166,6 +166,42 @@ impl Running {
             revision: member.store().kv().revision(),
             db_bytes: member.store().kv().db_size().try_into().unwrap_or(0),
             fsync: last_fsync(lab, host),
+        }
+    }
+}
+
+/// A log on a disk without power is shown up to this size; reading a longer one would be felt.
+const LOG_BYTES_MAX: u64 = 1 << 20;
+
+impl Running {
+    /// What a member without power would find on its disk.
+    fn on_disk(lab: &Lab, host: HostId) -> Running {
+        let file = lab.sim().disk(host).file(wal::FILE).filter(|file| file.len() <= LOG_BYTES_MAX);
+        let found = file.and_then(|file| wal::recover(file).ok()).unwrap_or_default();
+        let committed = found.hard_state.commit.0;
+        let last = found.entries.last().map_or(0, |entry| entry.index.0);
+        let newest = &found.entries[found.entries.len().saturating_sub(CELLS_MAX as usize)..];
+        let cell = |entry: &Entry| Cell {
+            index: entry.index.0,
+            term: entry.term.0,
+            committed: entry.index.0 <= committed,
+            durable: true,
+        };
+        Running {
+            role: StateType::Follower,
+            term: found.hard_state.term,
+            vote: None,
+            votes: Vec::new(),
+            before: last - newest.len() as u64,
+            cells: newest.iter().map(cell).collect(),
+            committed,
+            applied: committed,
+            last,
+            saving: false,
+            followers: Vec::new(),
+            revision: 0,
+            db_bytes: 0,
+            fsync: None,
         }
     }
 }
@@ -278,8 +314,8 @@ pub fn delay(link: &Link) -> String {
         Micros(0) => words::span(link.latency),
         jitter => {
             let (least, most) = (words::span(link.latency), words::span(Micros(link.latency.0 + jitter.0)));
-            match (least.split_once(' '), most.split_once(' ')) {
-                (Some((least, one)), Some((most, other))) if one == other => format!("{least}–{most} {one}"),
+            match (least.split_once('\u{a0}'), most.split_once('\u{a0}')) {
+                (Some((least, one)), Some((most, other))) if one == other => format!("{least}–{most}\u{a0}{one}"),
                 _ => format!("{least} – {most}"),
             }
         }
@@ -491,12 +527,13 @@ mod tests {
         let (latency, jitter) = (Micros::from_millis(80), Micros::from_millis(40));
         lab.input(&Input::Fault(Fault::Latency { from: a, to: b, latency, jitter }));
         lab.input(&Input::Fault(Fault::Loss { from: a, to: b, chance: crate::sim::Ppm(200_000) }));
-        assert_eq!(WireView::of(&lab, a, b).label.as_deref(), Some("80–120 ms, loss 20%"));
+        assert_eq!(WireView::of(&lab, a, b).label.as_deref(), Some("80–120\u{a0}ms, loss 20%"));
         lab.input(&Input::Fault(Fault::Cut { from: a, to: b, one_way: true }));
         assert_eq!(WireView::of(&lab, a, b).cut, [true, false]);
         lab.input(&Input::Fault(Fault::PowerOff { host: b }));
         assert!(WireView::of(&lab, a, b).dead);
-        assert_eq!(MemberView::of(&lab, b).state, Standing::Off);
+        let Standing::Off(held) = MemberView::of(&lab, b).state else { panic!("etcd-2 has no power") };
+        assert_eq!((held.last, held.cells.len()), (8, 8));
         assert_eq!(announcement(&lab).as_deref(), Some("power-off etcd-2"));
     }
 

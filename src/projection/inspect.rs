@@ -45,7 +45,10 @@ pub fn host(lab: &Lab, host: HostId) -> Sheet {
     let view = MemberView::of(lab, host);
     let mut sheet = Sheet { kind: "member", title: view.name.clone(), ..Sheet::default() };
     match &view.state {
-        cluster::Standing::Off => sheet.rows.push(("state", "powered off".to_owned())),
+        cluster::Standing::Off(held) => {
+            sheet.rows.push(("state", "powered off".to_owned()));
+            sheet.rows.push(("log on disk", format!("last {}, committed {}", held.last, held.committed)));
+        }
         cluster::Standing::Refused(why) => sheet.rows.push(("refuses to start", why.clone())),
         cluster::Standing::Running(running) => {
             let raft = lab.member(host).map(|member| member.raft());
@@ -303,15 +306,15 @@ mod tests {
         assert!(sheet.rows.contains(&("asks", "put \"a\", 12 bytes".to_owned())), "{sheet:?}");
         assert!(sheet.rows.contains(&("held by", "etcd-1, etcd-2, etcd-3".to_owned())), "{sheet:?}");
         assert!(sheet.event.is_some());
-        assert_eq!(link(&lab, HostId(0), HostId(1)).rows[1], ("one way", "500–600 µs".to_owned()));
+        assert_eq!(link(&lab, HostId(0), HostId(1)).rows[1], ("one way", "500–600\u{a0}µs".to_owned()));
         assert_eq!(recent(&lab)[0].2, "revision 2 written");
         assert_eq!(host(&lab, HostId(3)).title, "you");
         let labels = |verbs: Vec<Verb>| verbs.into_iter().map(|verb| verb.label).collect::<Vec<_>>();
         assert_eq!(labels(host_verbs(&lab, leader)), ["Power off", "Restart", "Slow disk ×100"]);
         let (a, b) = (HostId(0), HostId(1));
-        let whole = ["Cut", "Cut only towards etcd-2", "Cut only towards etcd-1", "Latency 50 ms"];
+        let whole = ["Cut", "Cut only towards etcd-2", "Cut only towards etcd-1", "Latency 50\u{a0}ms"];
         assert_eq!(labels(link_verbs(&lab, a, b)), whole);
         lab.input(&Input::Fault(Fault::Cut { from: a, to: b, one_way: false }));
-        assert_eq!(labels(link_verbs(&lab, a, b)), ["Heal", "Latency 50 ms"]);
+        assert_eq!(labels(link_verbs(&lab, a, b)), ["Heal", "Latency 50\u{a0}ms"]);
     }
 }

@@ -146,6 +146,10 @@ fn hostile_markdown_is_refused_with_its_place() {
             "9:1: link to \"../../../../etc\": expected http(s)://…, stage:… or a relative path to a lesson",
         ),
         (
+            "[x](stage:member/{boss})",
+            "9:1: unknown placeholder \"{boss}\"; expected one of {leader}, {follower}, {follower2}, {off}, {watched}",
+        ),
+        (
             "[x](stage:window)",
             "9:1: \"stage:window\" is not on the stage; expected one of member, log, link, key, terminal, timeline, messages",
         ),

@@ -89,9 +89,9 @@ fn Selected(told: Told, whole: RwSignal<bool>) -> impl IntoView {
     let Told { sheet, chain, followed, verbs, at, ahead } = told;
     let Some(sheet) = sheet else {
         return view! {
+            <Close />
             <p class="inspector-kind">"Selected"</p>
             <p class="inspector-empty">"This is not there at the playhead: it is still to come, or so long ago that it is forgotten."</p>
-            <Close />
         }
         .into_any();
     };
@@ -109,6 +109,7 @@ fn Selected(told: Told, whole: RwSignal<bool>) -> impl IntoView {
     });
     let has_chain = !chain.steps.is_empty();
     view! {
+        <Close />
         <p class="inspector-kind">{sheet.kind} {ahead.then_some(", still to come")}</p>
         <h2 class="inspector-title">{sheet.title}</h2>
         <dl class="facts">{sheet.rows.into_iter().map(row).collect_view()}</dl>
@@ -116,7 +117,7 @@ fn Selected(told: Told, whole: RwSignal<bool>) -> impl IntoView {
             <ul class="facts-list">{sheet.list.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
         })}
         {sheet.effect.map(|effect| view! { <p class="effect">{effect}</p> })}
-        <div class="verbs">{verbs.into_iter().map(button).collect_view()} {go} <Close /></div>
+        <div class="verbs">{verbs.into_iter().map(button).collect_view()} {go}</div>
         {has_chain.then(|| view! { <h3>"Why?"</h3> <Causes chain whole /> })}
         {(!followed.is_empty()).then(|| view! {
             <h3>"What followed"</h3>
@@ -129,7 +130,11 @@ fn Selected(told: Told, whole: RwSignal<bool>) -> impl IntoView {
 #[component]
 fn Close() -> impl IntoView {
     let session = expect_context::<Session>();
-    view! { <button type="button" class="verb" on:click=move |_| session.selection.set(None)>"Close"</button> }
+    view! {
+        <button type="button" class="inspector-close" aria-label="Close" on:click=move |_| session.selection.set(None)>
+            <svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true"><path d="M2 2 L10 10 M10 2 L2 10" /></svg>
+        </button>
+    }
 }
 
 #[component]
@@ -155,10 +160,10 @@ fn Link(step: Step, last: bool) -> impl IntoView {
     let event = step.event;
     view! {
         <li class:last=last>
-            <button type="button" class="step" on:click=move |_| session.selection.set(Some(Selection::Event(event)))>
-                <span class="step-text">{step.text}</span>
+            <button type="button" class="cause" on:click=move |_| session.selection.set(Some(Selection::Event(event)))>
+                <span class="cause-text">{step.text}</span>
                 {step.command.map(|command| view! { <code>{command}</code> })}
-                <span class="step-at">{words::moment(step.at)}</span>
+                <span class="cause-at">{words::moment(step.at)}</span>
             </button>
         </li>
     }
@@ -176,9 +181,9 @@ fn Overview() -> impl IntoView {
         };
         view! {
             <li>
-                <button type="button" class="step" on:click=pick>
-                    <span class="step-text">{text}</span>
-                    <span class="step-at">{words::moment(at)}</span>
+                <button type="button" class="cause" on:click=pick>
+                    <span class="cause-text">{text}</span>
+                    <span class="cause-at">{words::moment(at)}</span>
                 </button>
             </li>
         }

@@ -150,18 +150,18 @@ pub fn TimelinePanel() -> impl IntoView {
                             <line class="hatch" x1="0" y1="0" x2="0" y2="6" />
                         </pattern>
                     </defs>
-                    {move || (1..=5).map(|row| view! {
-                        <line class="rule" x1="0" x2=width.get() y1=f64::from(row) * ROW y2=f64::from(row) * ROW />
-                    }).collect_view()}
                     {move || lanes.get().bands.into_iter().map(band).collect_view()}
                     {move || marks(&lanes.get().columns)}
-                    {move || lanes.get().faults.into_iter().map(|(x, text)| view! {
-                        <text class="fault-label" x=x + 6.0 y=4.0 * ROW + 12.5>{text}</text>
-                    }).collect_view()}
                     <rect class="future" y="0" height=5.0 * ROW x=move || x_of(now.get())
                         width=move || (x_of(tip.get()) - x_of(now.get())).max(0.0) />
                     <rect class="unknown" y="0" height=5.0 * ROW x=move || x_of(tip.get())
                         width=move || (width.get() + 20.0 - x_of(tip.get())).max(0.0) />
+                    {move || (1..=5).map(|row| view! {
+                        <line class="rule" x1="0" x2=width.get() y1=f64::from(row) * ROW y2=f64::from(row) * ROW />
+                    }).collect_view()}
+                    {move || lanes.get().faults.into_iter().map(|(x, text)| view! {
+                        <text class="fault-label" x=x + 6.0 y=4.0 * ROW + 12.5>{text}</text>
+                    }).collect_view()}
                     {move || window.get().ticks(width.get(), 90.0).into_iter().map(|(x, label)| view! {
                         <g class="tick">
                             <line x1=x x2=x y1=5.0 * ROW y2=5.0 * ROW + 4.0 />

@@ -108,7 +108,7 @@ pub fn MemberCard(host: HostId, plan: Memo<Plan>) -> impl IntoView {
     let class = move || {
         let role = match &view.read().state {
             _ if !is_member() => "workstation",
-            Standing::Off => "off",
+            Standing::Off(_) => "off",
             Standing::Refused(_) => "refused",
             Standing::Running(running) => match running.role {
                 StateType::Leader => "leader",
@@ -124,7 +124,7 @@ pub fn MemberCard(host: HostId, plan: Memo<Plan>) -> impl IntoView {
         _ => 0,
     });
     view! {
-        <g class=class transform=move || format!("translate({:.1} {:.1})", rect.get().x, rect.get().y)>
+        <g class=class transform=move || format!("translate({:.1} {:.1})", rect.get().x, rect.get().y) on:contextmenu=on_menu>
             <rect class="glow" class:flash-a=move || elected.get() == 1 class:flash-b=move || elected.get() == 2
                 width=move || rect.get().w height=move || rect.get().h rx="7" />
             <rect
@@ -137,7 +137,6 @@ pub fn MemberCard(host: HostId, plan: Memo<Plan>) -> impl IntoView {
                 aria-label=spoken
                 aria-pressed=move || selected().to_string()
                 on:click=move |_| select(session, what)
-                on:contextmenu=on_menu
                 on:keydown=on_key
             />
             {move || {
@@ -193,10 +192,7 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
                 }
                 .into_any()
             }
-            Standing::Off => view! {
-                <text class="status" x=sizes.pad y=sizes.notes_y>"what was not on disk is lost"</text>
-            }
-            .into_any(),
+            Standing::Off(held) => view! { <Strip host running=*held sizes density=density.get() /> }.into_any(),
             Standing::Refused(why) => {
                 view! { <text class="status fault" x=sizes.pad y=sizes.notes_y>{why}</text> }.into_any()
             }
@@ -235,7 +231,7 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
 /// The role in words, and the style for it.
 fn standing(view: &MemberView, density: Density) -> (String, &'static str) {
     match &view.state {
-        Standing::Off => ("powered off".to_owned(), "fault"),
+        Standing::Off(_) => ("powered off".to_owned(), "fault"),
         Standing::Refused(_) => ("refuses to start".to_owned(), "fault"),
         Standing::Running(running) => {
             let class = match running.role {
@@ -261,6 +257,8 @@ fn status(running: &Running, disk_factor: u32, density: Density) -> String {
     }
 }
 
+/// Rough width of a character of a note.
+const CHAR: f64 = 6.0;
 /// Gap between two cells, and the width that the newest one needs for its index.
 const CELL_GAP: f64 = 1.5;
 
@@ -303,7 +301,7 @@ fn Strip(host: HostId, running: Running, sizes: Sizes, density: Density) -> impl
     } else {
         format!("committed {}, applied {}", running.committed, running.applied)
     };
-    let far = commit_x > sizes.width * 0.45;
+    let far = commit_x > sizes.width * 0.72;
     let cells = shown.iter().enumerate().map(|(position, cell)| {
         let (cell, x, width) = (*cell, x_of(position), x_of(position + 1) - x_of(position) - CELL_GAP);
         let what = Selection::Entry(host, cell.index);
@@ -331,29 +329,43 @@ fn Strip(host: HostId, running: Running, sizes: Sizes, density: Density) -> impl
             </g>
         }
     });
+    // The vote stands on the side of the commit mark's text that has room for it.
+    let text_start = if far { commit_x - CHAR * commit_text.chars().count() as f64 } else { sizes.pad };
+    let vote_width = CHAR * running.vote.as_ref().map_or(0, |vote| vote.len() + "voted ".len()) as f64 + 8.0;
+    let right = text_start < sizes.pad + vote_width;
+    // Below the mark where there is room, else from the card's edge on.
     let notes_x = if far { commit_x } else { sizes.pad };
     let notes = (density != Density::Small || running.followers.is_empty()).then(|| view! {
         <text class="note" x=notes_x y=sizes.notes_y text-anchor=if far { "end" } else { "start" }>{commit_text}</text>
     });
     let vote = (running.followers.is_empty() && density == Density::Full).then(|| running.vote.clone()).flatten();
-    let vote = vote.map(|vote| view! {
-        <text class="note" x=sizes.width - sizes.pad y=sizes.status_y text-anchor="end">{format!("voted {vote}")}</text>
+    let vote = vote.map(|vote| {
+        view! {
+            <text class="note" x=if right { sizes.width - sizes.pad } else { sizes.pad } y=sizes.notes_y
+                text-anchor=if right { "end" } else { "start" }>{format!("voted {vote}")}</text>
+        }
     });
-    let marks_y = y + height + 5.0;
-    let marks = running.followers.iter().enumerate().map(|(row, follower)| {
-        // One row for each follower; matched is a dot under the cell's middle, next an arrow before the cell it will send.
-        let step = if running.followers.len() > 2 { 16.0 / running.followers.len() as f64 } else { 8.0 };
-        let row_y = marks_y + row as f64 * step + 2.0;
-        let next_x = edge(follower.next.saturating_sub(1)) + 4.0;
-        let matched_x = edge(follower.matched) - 5.0;
+    // Under the strip: each follower's number under the last entry that it is known to have, an arrow before the next one
+    // that it will be sent.
+    let (marks_y, reach) = (y + height + 9.0, if density == Density::Small { 4.5 } else { 5.5 });
+    let followers = running.followers.clone();
+    let marks = followers.iter().enumerate().map(|(position, follower)| {
+        let beside = followers[..position].iter().filter(|other| other.matched == follower.matched).count() as f64;
+        let x = (edge(follower.matched) - reach - beside * (2.0 * reach + 1.0)).max(reach);
         let number = follower.name.trim_start_matches("etcd-").to_owned();
         view! {
             <g class="progress" class:silent=!follower.active>
-                <text x=sizes.pad y=row_y + 3.0>{number}</text>
-                <circle cx=matched_x cy=row_y r="2.2" />
-                <path d=format!("M{:.1} {row_y:.1} h5 m-2.4 -2.4 l2.4 2.4 l-2.4 2.4", next_x) />
+                <circle cx=x cy=marks_y r=reach />
+                <text x=x y=marks_y + 3.1 text-anchor="middle">{number}</text>
             </g>
         }
+    });
+    let mut nexts: Vec<u64> = followers.iter().map(|follower| follower.next).collect();
+    nexts.sort_unstable();
+    nexts.dedup();
+    let arrows = nexts.into_iter().map(|next| {
+        let x = edge(next.saturating_sub(1)) + 2.5;
+        view! { <path class="next" d=format!("M{x:.1} {marks_y:.1} h7 m-3 -3 l3 3 l-3 3") /> }
     });
     view! {
         {(older > 0).then(|| view! {
@@ -365,6 +377,7 @@ fn Strip(host: HostId, running: Running, sizes: Sizes, density: Density) -> impl
         {cells.collect_view()}
         <line class="commit" x1=commit_x x2=commit_x y1=y - 4.0 y2=y + height + 4.0 />
         {marks.collect_view()}
+        {arrows.collect_view()}
         {notes}
         {vote}
     }

@@ -83,8 +83,8 @@ pub fn ContextMenu(menu: RwSignal<Option<Menu>>) -> impl IntoView {
         let open = menu.get()?;
         session.look(|timeline| !verbs(timeline.lab(), open.what).is_empty()).then(|| {
             view! {
-                <div class="menu-veil" on:pointerdown=move |_| menu.set(None)></div>
-                <div class="menu" role="menu" aria-label="What can be done" node_ref=list style=place(open) on:keydown=on_key>
+                <div class="stage-menu-veil" on:pointerdown=move |_| menu.set(None)></div>
+                <div class="stage-menu" role="menu" aria-label="What can be done" node_ref=list style=place(open) on:keydown=on_key>
                     {items(open)}
                 </div>
             }

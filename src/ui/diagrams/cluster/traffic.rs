@@ -19,6 +19,7 @@ const FRAMES_SHARE: u64 = 25;
 /// So many messages have room for their names, and at a speed that leaves time to read them.
 const LABELS_MAX: usize = 8;
 const LABEL_RATE: u64 = 10_000;
+const LABELLED_LANE: f64 = 110.0;
 /// Messages keep to the right of their wire by this much.
 const LANE: f64 = 6.0;
 
@@ -55,7 +56,7 @@ pub fn Flows(plan: Memo<Plan>) -> impl IntoView {
     });
     let line = move |flow: Flow| {
         let (from, to) = plan.read().lane(usize::from(flow.from.0), usize::from(flow.to.0), LANE / 2.0);
-        let width = 1.0 + f64::from(flow.rate) * 0.32;
+        let width = 0.75 + f64::from(flow.rate) * 0.22;
         view! {
             <line class=format!("flow {}", hue_class(flow.hue)) x1=from.x y1=from.y x2=to.x y2=to.y stroke-width=width />
         }
@@ -138,6 +139,8 @@ fn Dot(packet: PacketView, plan: Memo<Plan>, named: Memo<bool>) -> impl IntoView
         }
     };
     let label = packet.label.clone();
+    // A short lane has no room beside it.
+    let roomy = Memo::new(move |_| lane.get().0.distance(lane.get().1) > LABELLED_LANE);
     view! {
         <g class=class class:selected=selected transform=place>
             <circle class="ring" r=radius + 4.0 />
@@ -155,7 +158,7 @@ fn Dot(packet: PacketView, plan: Memo<Plan>, named: Memo<bool>) -> impl IntoView
             <path class="verdict" d=mark />
             {move || {
                 let (x, y, anchor) = label_at();
-                (named.get() || selected()).then(|| view! { <text x=x y=y text-anchor=anchor>{label.clone()}</text> })
+                (named.get() && roomy.get() || selected()).then(|| view! { <text x=x y=y text-anchor=anchor>{label.clone()}</text> })
             }}
         </g>
     }
