@@ -41,7 +41,6 @@ pub fn App() -> impl IntoView {
 
     view! {
         <Bench/>
-        <NoticeBoard/>
         <Dialog open=dialogs.catalog title="Lessons">
             <CatalogList/>
         </Dialog>
@@ -88,6 +87,7 @@ fn Bench() -> impl IntoView {
             </div>
             <TabBar/>
             <Separators/>
+            <NoticeBoard/>
         </div>
     }
 }

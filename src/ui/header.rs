@@ -73,7 +73,7 @@ fn Transport() -> impl IntoView {
                     on:click=move |_| session.seek(SimTime::ZERO)>
                     <Icon path=icon::START/>
                 </button>
-                <button class="button" type="button" aria-label="One second back" title="One virtual second back" on:click=second_back>
+                <button class="button second" type="button" title="One virtual second back" on:click=second_back>
                     "−1 s"
                 </button>
                 <button class="button square" type="button" aria-label="One step back" title="One step back (,)" on:click=move |_| session.back()>
