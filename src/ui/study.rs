@@ -54,10 +54,6 @@ pub struct Study {
     asked: StoredValue<u32>,
 }
 
-/// A world that comes back is looked at no more often than this while it is replayed, to find when its steps were done.
-const LOOKS_MAX: u64 = 2_000;
-const LOOK_LEAST: Micros = Micros::from_millis(10);
-
 impl Study {
     /// Must be made once, in the page's root.
     pub fn new(session: Session) -> Study {
@@ -166,13 +162,8 @@ impl Study {
         let mut progress = Progress::new(lesson, began);
         let (end, steps) = archive.moment;
         let mut timeline = Timeline::replay(archive.scenario, archive.seed, archive.inputs);
-        let pace = Micros((end.since(began).0 / LOOKS_MAX).max(LOOK_LEAST.0));
-        let mut at = began;
-        while at < end {
-            timeline.run_until(at, u64::MAX);
-            progress.update(&timeline);
-            at += pace;
-        }
+        // Not quite: the playhead may stand between two things of one moment.
+        progress.retrace(&mut timeline, end - Micros(1));
         timeline.seek_exactly(end, steps);
         self.show(progress);
         timeline
