@@ -10,47 +10,57 @@ import sys
 from fontTools import subset
 from fontTools.ttLib import TTFont
 
-TEXT = (
-    "U+0020-007E,U+00A0-00FF,U+0131,U+0152,U+0153,"  # Latin, as western Europe writes it
-    "U+0394,U+03BB,U+03BC,"  # Delta, lambda, mu
-    "U+2009,U+200A,U+2010-2015,U+2018-201E,U+2020-2022,U+2026,U+202F,U+2030,U+2032,U+2033,U+2039,U+203A,"  # punctuation
-    "U+20AC,U+2122,U+2190-2199,U+2212,U+221A,U+221E,U+2248,U+2260,U+2264,U+2265,U+2713"  # arrows, mathematics, check
+# What every page writes: it is loaded with the first one.
+CORE = (
+    "U+0020-007E,U+00A0,U+00B1,U+00B5,U+00B7,U+00D7,U+03BC,"  # English, plus-minus, micro, middle dot, times
+    "U+2009,U+2013,U+2014,U+2018,U+2019,U+201C,U+201D,U+2026,"  # punctuation
+    "U+2190-2193,U+2212,U+2264,U+2265,U+2713"  # arrows, mathematics, check
 )
-# Boxes and blocks, for tables drawn in terminals.
-BOXES = "U+2500-257F,U+2580-259F"
+# The rest of what western Europe writes, and boxes for tables in terminals: loaded when a page first needs one of them.
+MORE = (
+    "U+00A1-00B0,U+00B2-00B4,U+00B6,U+00B8-00D6,U+00D8-00FF,U+0131,U+0152,U+0153,U+0394,U+03BB,"
+    "U+200A,U+2010-2012,U+2015,U+201A,U+201E,U+2020-2022,U+202F,U+2030,U+2032,U+2033,U+2039,U+203A,"
+    "U+20AC,U+2122,U+2194-2199,U+221A,U+221E,U+2248,U+2260,U+2500-257F,U+2580-259F"
+)
 FACES = [
-    ("serif", "Serif", "Regular", 400, TEXT),
-    ("serif", "Serif", "Italic", "400-italic", TEXT),
-    ("serif", "Serif", "SemiBold", 600, TEXT),
-    ("sans", "Sans", "Regular", 400, TEXT),
-    ("sans", "Sans", "SemiBold", 600, TEXT),
-    ("mono", "Mono", "Regular", 400, f"{TEXT},{BOXES}"),
-    ("mono", "Mono", "SemiBold", 600, f"{TEXT},{BOXES}"),
+    ("serif", "Serif", "Regular", "400"),
+    ("serif", "Serif", "Italic", "400-italic"),
+    ("serif", "Serif", "SemiBold", "600"),
+    ("sans", "Sans", "Regular", "400"),
+    ("sans", "Sans", "SemiBold", "600"),
+    ("mono", "Mono", "Regular", "400"),
 ]
+PARTS = [("", CORE), ("-more", MORE)]
 
 
 def main(packages: pathlib.Path, out: pathlib.Path) -> None:
     total = 0
-    for package, family, style, weight, unicodes in FACES:
+    for package, family, style, weight in FACES:
         source = packages / f"plex-{package}" / "fonts/complete/woff2" / f"IBMPlex{family}-{style}.woff2"
-        options = subset.Options()
-        options.flavor = "woff2"
-        options.hinting = False
-        options.desubroutinize = True
-        options.layout_features = ["kern", "liga", "ccmp", "mark"]
-        # Copyright, trademark and licence travel with the file.
-        options.name_IDs = [0, 1, 2, 3, 4, 5, 6, 7, 13, 14]
-        font = TTFont(source)
-        subsetter = subset.Subsetter(options)
-        subsetter.populate(unicodes=subset.parse_unicodes(unicodes))
-        subsetter.subset(font)
-        rename(font, f"Lab {family}", style)
-        target = out / f"lab-{package}-{weight}.woff2"
-        subset.save_font(font, target, options)
-        size = target.stat().st_size
-        total += size
-        print(f"{size:7}  {target}  {len(font.getBestCmap())} characters")
+        for part, unicodes in PARTS:
+            target = out / f"lab-{package}-{weight}{part}.woff2"
+            characters = cut(source, unicodes, f"Lab {family}", style, target)
+            size = target.stat().st_size
+            total += size
+            print(f"{size:7}  {target}  {characters} characters")
     print(f"{total:7}  in all")
+
+
+def cut(source: pathlib.Path, unicodes: str, family: str, style: str, target: pathlib.Path) -> int:
+    options = subset.Options()
+    options.flavor = "woff2"
+    options.hinting = False
+    options.desubroutinize = True
+    options.layout_features = ["kern", "liga", "ccmp", "mark"]
+    # Copyright, trademark and licence travel with the file.
+    options.name_IDs = [0, 1, 2, 3, 4, 5, 6, 7, 13, 14]
+    font = TTFont(source)
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(unicodes=subset.parse_unicodes(unicodes))
+    subsetter.subset(font)
+    rename(font, family, style)
+    subset.save_font(font, target, options)
+    return len(font.getBestCmap())
 
 
 def rename(font: TTFont, family: str, style: str) -> None:

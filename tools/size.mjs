@@ -9,14 +9,14 @@ import { brotliCompressSync, constants } from 'node:zlib';
 export const BUDGET_BYTES = 700_000;
 
 /**
- * The files of the first page and their brotli sizes: the page, its code and styles, every font (which faces a lesson
- * uses is its own affair), the drawn icon, and one lesson, for which the largest stands in.
+ * The files of the first page and their brotli sizes: the page, its code and styles, every font that
+ * English text uses (the files named `-more` hold what a browser asks for only when it meets it), the drawn icon, and one lesson, for which the largest stands in.
  */
 export function firstPage(folder) {
   const all = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(join(folder, '/').length));
-  const always = all.filter((file) => !file.startsWith('lessons/') && /\.(html|js|css|wasm|woff2|svg|webmanifest)$/.test(file));
+  const always = all.filter((file) => !file.startsWith('lessons/') && !file.endsWith('-more.woff2') && /\.(html|js|css|wasm|woff2|svg|webmanifest)$/.test(file));
   const sizes = new Map(all.map((file) => [file, brotli(readFileSync(join(folder, file)), file)]));
   const lessons = new Map();
   for (const file of all.filter((name) => name.startsWith('lessons/'))) {
