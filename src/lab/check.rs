@@ -12,7 +12,7 @@ use crate::etcd::Fact;
 use crate::etcd::client::{ClientId, WatchKey};
 use crate::raft::{Entry, EventKind, Index, RaftEvent, Term};
 use crate::sim::{EventId, HostId, SimTime};
-use imbl::{OrdMap, OrdSet, Vector};
+use imbl::{OrdMap, Vector};
 use std::fmt;
 
 /// A promise that was broken.
@@ -59,12 +59,15 @@ impl fmt::Display for Violation {
     }
 }
 
+/// How many elections back a second leader of a term is looked for.
+const TERMS_REMEMBERED: usize = 1_000;
 /// One broken promise breaks others after it; the first ones tell the story.
 const VIOLATIONS_MAX: usize = 100;
 
 #[derive(Clone, Debug)]
 pub struct Check {
-    leaders: OrdMap<Term, HostId>,
+    /// Who was elected in each term, in the order of elections.
+    leaders: Vector<(Term, HostId)>,
     /// The entry of each (index, term) as first appended anywhere, and the term of the entry before it.
     entries: OrdMap<(Index, Term), (Term, Entry)>,
     /// The terms of each member's log, by index.
@@ -74,21 +77,21 @@ pub struct Check {
     /// What was applied at each index as first applied anywhere, and the revision that it made.
     applied: Vector<(Entry, Option<i64>)>,
     /// The newest revision that each watch was sent, and all that any was sent.
-    watched: OrdMap<(ClientId, WatchKey), i64>,
-    seen: OrdSet<i64>,
+    watched: Vec<((ClientId, WatchKey), i64)>,
+    seen: Vector<i64>,
     violations: Vector<Violation>,
 }
 
 impl Check {
     pub fn new(members: usize) -> Check {
         Check {
-            leaders: OrdMap::new(),
+            leaders: Vector::new(),
             entries: OrdMap::new(),
             logs: vec![Vector::new(); members],
             committed: (Index(0), Term(0)),
             applied: Vector::new(),
-            watched: OrdMap::new(),
-            seen: OrdSet::new(),
+            watched: Vec::new(),
+            seen: Vector::new(),
             violations: Vector::new(),
         }
     }
@@ -108,7 +111,7 @@ impl Check {
     }
 
     /// Who was elected in each term.
-    pub fn leaders(&self) -> &OrdMap<Term, HostId> {
+    pub fn leaders(&self) -> &Vector<(Term, HostId)> {
         &self.leaders
     }
 
@@ -141,12 +144,14 @@ impl Check {
     }
 
     fn elected(&mut self, host: HostId, term: Term) -> Option<(Property, String)> {
-        if let Some(other) = self.leaders.insert(term, host)
-            && other != host
-        {
+        // Terms mostly grow: whoever led this one is found near the end.
+        let rival =
+            self.leaders.iter().rev().take(TERMS_REMEMBERED).find(|(led, other)| *led == term && *other != host);
+        if let Some((_, other)) = rival {
             let what = format!("hosts {} and {} both became leader of term {}", other.0, host.0, term.0);
             return Some((Property::ElectionSafety, what));
         }
+        self.leaders.push_back((term, host));
         let (index, committed_term) = self.committed;
         let log = &self.logs[usize::from(host.0)];
         let has = index.0 == 0 || log.get(index.0 as usize - 1) == Some(&committed_term);
@@ -195,9 +200,13 @@ impl Check {
     }
 
     fn saw(&mut self, client: ClientId, watch: WatchKey, revisions: &[i64]) -> Option<(Property, String)> {
-        let last = self.watched.get(&(client, watch)).copied().unwrap_or(0);
         let newest = *revisions.last()?;
-        self.watched.insert((client, watch), newest);
+        let known = self.watched.iter_mut().find(|(of, _)| *of == (client, watch));
+        let last = known.as_ref().map_or(0, |(_, last)| *last);
+        match known {
+            Some((_, last)) => *last = newest,
+            None => self.watched.push(((client, watch), newest)),
+        }
         self.seen.extend(revisions.iter().copied());
         let in_order = revisions[0] > last && revisions.is_sorted();
         (!in_order).then(|| (Property::WatchOrder, format!("a watch at revision {last} was sent {revisions:?}")))

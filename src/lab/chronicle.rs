@@ -4,7 +4,7 @@ use super::Input;
 use crate::etcd::Fact;
 use crate::raft::{EventKind, Term};
 use crate::sim::{EventId, Fault, HostId, SimTime};
-use imbl::{OrdSet, Vector};
+use imbl::Vector;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamped {
@@ -63,7 +63,7 @@ const KEPT: usize = 1 << 18;
 pub struct Chronicle {
     marks: Vector<Stamped>,
     revision: i64,
-    leading: OrdSet<HostId>,
+    leading: Vec<HostId>,
 }
 
 impl Chronicle {
@@ -104,7 +104,7 @@ impl Chronicle {
                 }
             }
             Fact::Started { .. } => {
-                self.leading.remove(&host);
+                self.stops_leading(host);
                 self.push(at, event_id, Mark::Started { host });
             }
             Fact::Refused { .. } | Fact::Panicked { .. } => self.push(at, event_id, Mark::Refused { host }),
@@ -112,10 +112,17 @@ impl Chronicle {
         }
     }
 
+    /// Whether it led until now.
+    fn stops_leading(&mut self, host: HostId) -> bool {
+        let led = self.leading.len();
+        self.leading.retain(|leader| *leader != host);
+        self.leading.len() < led
+    }
+
     fn raft(&mut self, at: SimTime, event: EventId, host: HostId, kind: &EventKind) {
         match kind {
             EventKind::BecameLeader { term } => {
-                self.leading.insert(host);
+                self.leading.push(host);
                 self.push(at, event, Mark::Elected { host, term: *term });
             }
             EventKind::BecameCandidate { term } => {
@@ -124,7 +131,7 @@ impl Chronicle {
             EventKind::BecamePreCandidate { term } => {
                 self.push(at, event, Mark::Campaign { host, term: *term, pre: true });
             }
-            EventKind::BecameFollower { term, .. } if self.leading.remove(&host).is_some() => {
+            EventKind::BecameFollower { term, .. } if self.stops_leading(host) => {
                 self.push(at, event, Mark::SteppedDown { host, term: *term });
             }
             _ => {}

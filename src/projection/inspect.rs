@@ -297,7 +297,7 @@ mod tests {
         lab.run_until(SimTime(3_000_000), u64::MAX);
         lab.input(&Input::Line { terminal: 0, text: "etcdctl put a 'hello world!'".to_owned() });
         lab.run_until(SimTime(3_200_000), u64::MAX);
-        let leader = *lab.check().leaders().values().next_back().unwrap();
+        let leader = lab.check().leaders().back().unwrap().1;
         let member = host(&lab, leader);
         assert!(member.rows.contains(&("role", "leader".to_owned())), "{member:?}");
         assert_eq!(member.list.len(), 2);

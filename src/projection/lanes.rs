@@ -383,7 +383,7 @@ mod tests {
         lab.run_until(SimTime(3_000_000), u64::MAX);
         lab.input(&Input::Line { terminal: 0, text: "etcdctl put a 1".to_owned() });
         lab.run_until(SimTime(4_000_000), u64::MAX);
-        let leader = *lab.check().leaders().values().next_back().unwrap();
+        let leader = lab.check().leaders().back().unwrap().1;
         lab.input(&Input::Fault(Fault::PowerOff { host: leader }));
         lab.run_until(SimTime(8_000_000), u64::MAX);
         lab

@@ -434,7 +434,7 @@ mod tests {
     #[test]
     fn an_election_goes_back_to_the_lost_leader_and_the_hand_that_took_it() {
         let mut lab = after("etcdctl put a 1", 3_100_000);
-        let leader = *lab.check().leaders().values().next_back().unwrap();
+        let leader = lab.check().leaders().back().unwrap().1;
         lab.input(&Input::Fault(Fault::PowerOff { host: leader }));
         lab.run_until(SimTime(8_000_000), u64::MAX);
         let elected = lab.chronicle().marks().iter().rev().find(|stamped| matches!(stamped.mark, Mark::Elected { .. }));

@@ -1,13 +1,13 @@
 //! A shell's variables.
 
-use imbl::OrdMap;
+use std::collections::BTreeMap;
 
 /// Longest value of a variable in bytes: doubling one again and again must not fill the tab.
 pub const VALUE_BYTES_MAX: usize = 128 * 1024;
 
 /// Variables by name, in byte order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Environment(OrdMap<String, Variable>);
+pub struct Environment(BTreeMap<String, Variable>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Variable {
