@@ -51,7 +51,8 @@ def cut(source: pathlib.Path, unicodes: str, family: str, style: str, target: pa
     options.flavor = "woff2"
     options.hinting = False
     options.desubroutinize = True
-    options.layout_features = ["kern", "liga", "ccmp", "mark"]
+    # Kerning would make the first page a fifth of its fonts heavier.
+    options.layout_features = []
     # Copyright, trademark and licence travel with the file.
     options.name_IDs = [0, 1, 2, 3, 4, 5, 6, 7, 13, 14]
     font = TTFont(source)

@@ -7,7 +7,7 @@
 //! Upstream: `server/lease/lessor.go` of 3.5.
 
 use bytes::Bytes;
-use imbl::{OrdMap, OrdSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EtcdError;
 use crate::sim::clock::{Micros, SimTime};
@@ -24,7 +24,7 @@ pub struct Lease {
     remaining: i64,
     /// When it ends; `None` where this lessor is not primary.
     expiry: Option<SimTime>,
-    keys: OrdSet<Bytes>,
+    keys: BTreeSet<Bytes>,
 }
 
 impl Lease {
@@ -63,9 +63,9 @@ impl Lease {
 /// The table of leases.
 #[derive(Clone, Debug, Hash)]
 pub struct Lessor {
-    leases: OrdMap<i64, Lease>,
+    leases: BTreeMap<i64, Lease>,
     /// Ends of the counted leases, soonest first.
-    expiries: OrdSet<(SimTime, i64)>,
+    expiries: BTreeSet<(SimTime, i64)>,
     min_ttl: i64,
     primary: bool,
 }
@@ -81,7 +81,7 @@ impl Lessor {
     /// The shortest lease is one and a half election timeouts, in whole seconds.
     pub fn new(election_timeout: Micros) -> Lessor {
         let min_ttl = (election_timeout.0 * 3 / 2).div_ceil(Micros::from_secs(1).0) as i64;
-        Lessor { leases: OrdMap::new(), expiries: OrdSet::new(), min_ttl, primary: false }
+        Lessor { leases: BTreeMap::new(), expiries: BTreeSet::new(), min_ttl, primary: false }
     }
 
     pub fn exists(&self, id: i64) -> bool {
@@ -124,11 +124,11 @@ impl Lessor {
 
     /// Puts back a lease read from a snapshot; it counts from the next promotion on.
     pub fn restore(&mut self, id: i64, ttl: i64, remaining: i64) {
-        self.leases.insert(id, Lease { ttl: ttl.max(self.min_ttl), remaining, expiry: None, keys: OrdSet::new() });
+        self.leases.insert(id, Lease { ttl: ttl.max(self.min_ttl), remaining, expiry: None, keys: BTreeSet::new() });
     }
 
     /// Forgets a lease. Returns the keys that were attached to it.
-    pub fn remove(&mut self, id: i64) -> Result<OrdSet<Bytes>, EtcdError> {
+    pub fn remove(&mut self, id: i64) -> Result<BTreeSet<Bytes>, EtcdError> {
         let lease = self.leases.remove(&id).ok_or(EtcdError::LeaseNotFound)?;
         if let Some(expiry) = lease.expiry {
             self.expiries.remove(&(expiry, id));
@@ -163,7 +163,7 @@ impl Lessor {
     // Simplified: upstream also spreads the ends of more than a thousand leases that would end in one second.
     pub fn promote(&mut self, now: SimTime, extend: Micros) {
         self.primary = true;
-        self.expiries = OrdSet::new();
+        self.expiries = BTreeSet::new();
         let ids: Vec<i64> = self.leases.keys().copied().collect();
         for id in ids {
             let lease = self.leases.get_mut(&id).expect("ids were read from the table");
@@ -177,7 +177,7 @@ impl Lessor {
     pub fn demote(&mut self) {
         self.primary = false;
         let ids: Vec<i64> = self.expiries.iter().map(|(_, id)| *id).collect();
-        self.expiries = OrdSet::new();
+        self.expiries = BTreeSet::new();
         for id in ids {
             self.leases.get_mut(&id).expect("a counted lease is in the table").expiry = None;
         }
@@ -185,7 +185,7 @@ impl Lessor {
 
     /// When the next lease ends.
     pub fn next_expiry(&self) -> Option<SimTime> {
-        self.expiries.get_min().map(|(expiry, _)| *expiry)
+        self.expiries.first().map(|(expiry, _)| *expiry)
     }
 
     /// Leases whose time is over, soonest first.
@@ -254,7 +254,7 @@ mod tests {
         lessor.attach(0, &key);
         assert_eq!(lessor.get(1).map(|lease| lease.keys().count()), Some(1));
         lessor.detach(1, b"key");
-        assert_eq!(lessor.remove(1), Ok(OrdSet::new()));
+        assert_eq!(lessor.remove(1), Ok(BTreeSet::new()));
         assert_eq!(lessor.remove(1), Err(EtcdError::LeaseNotFound));
     }
 }

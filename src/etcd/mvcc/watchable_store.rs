@@ -16,6 +16,7 @@ use bytes::Bytes;
 use imbl::{OrdMap, OrdSet};
 use prost::Message;
 use prost::length_delimiter_len;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::revision::{KeySpan, Revision, Stored};
 use super::store::{KvStore, WriteTxn};
@@ -147,14 +148,14 @@ impl Stream {
 pub struct WatchableStore {
     kv: KvStore,
     watchers: OrdMap<WatcherId, Watcher>,
-    streams: OrdMap<StreamId, Stream>,
+    streams: BTreeMap<StreamId, Stream>,
     synced: WatcherIndex<WatcherId>,
     unsynced: OrdSet<WatcherId>,
     victims: OrdSet<WatcherId>,
     /// Watchers that asked for progress notifications.
     progress: OrdSet<WatcherId>,
     /// Streams with something to send and a client that reads.
-    ready: OrdSet<StreamId>,
+    ready: BTreeSet<StreamId>,
     max_request_bytes: usize,
 }
 
@@ -171,12 +172,12 @@ impl WatchableStore {
         WatchableStore {
             kv,
             watchers: OrdMap::new(),
-            streams: OrdMap::new(),
+            streams: BTreeMap::new(),
             synced: WatcherIndex::default(),
             unsynced: OrdSet::new(),
             victims: OrdSet::new(),
             progress: OrdSet::new(),
-            ready: OrdSet::new(),
+            ready: BTreeSet::new(),
             max_request_bytes,
         }
     }
