@@ -16,6 +16,8 @@ CORE = (
     "U+2009,U+2013,U+2014,U+2018,U+2019,U+201C,U+201D,U+2026,"  # punctuation
     "U+2190-2193,U+2212,U+2264,U+2265,U+2713"  # arrows, mathematics, check
 )
+# Titles and emphasis: letters and quotes.
+TITLE = "U+0020-007E,U+00A0,U+2013,U+2014,U+2018,U+2019,U+201C,U+201D,U+2026"
 # The rest of what western Europe writes, and boxes for tables in terminals: loaded when a page first needs one of them.
 MORE = (
     "U+00A1-00B0,U+00B2-00B4,U+00B6,U+00B8-00D6,U+00D8-00FF,U+0131,U+0152,U+0153,U+0394,U+03BB,"
@@ -23,21 +25,20 @@ MORE = (
     "U+20AC,U+2122,U+2194-2199,U+221A,U+221E,U+2248,U+2260,U+2500-257F,U+2580-259F"
 )
 FACES = [
-    ("serif", "Serif", "Regular", "400"),
-    ("serif", "Serif", "Italic", "400-italic"),
-    ("serif", "Serif", "SemiBold", "600"),
-    ("sans", "Sans", "Regular", "400"),
-    ("sans", "Sans", "SemiBold", "600"),
-    ("mono", "Mono", "Regular", "400"),
+    ("serif", "Serif", "Regular", "400", CORE),
+    ("serif", "Serif", "Italic", "400-italic", TITLE),
+    ("serif", "Serif", "SemiBold", "600", TITLE),
+    ("sans", "Sans", "Regular", "400", CORE),
+    ("sans", "Sans", "SemiBold", "600", CORE),
+    ("mono", "Mono", "Regular", "400", CORE),
 ]
-PARTS = [("", CORE), ("-more", MORE)]
 
 
 def main(packages: pathlib.Path, out: pathlib.Path) -> None:
     total = 0
-    for package, family, style, weight in FACES:
+    for package, family, style, weight, core in FACES:
         source = packages / f"plex-{package}" / "fonts/complete/woff2" / f"IBMPlex{family}-{style}.woff2"
-        for part, unicodes in PARTS:
+        for part, unicodes in [("", core), ("-more", MORE if core == CORE else f"{CORE},{MORE}")]:
             target = out / f"lab-{package}-{weight}{part}.woff2"
             characters = cut(source, unicodes, f"Lab {family}", style, target)
             size = target.stat().st_size

@@ -76,14 +76,18 @@ test('the lesson "Kill the leader", from its first step to its last', { timeout:
   await page.keyboard.type('etcdctl put fork taken');
   await page.keyboard.press('Enter');
   await page.getByText('You changed the past').waitFor();
+  await page.evaluate(() => lab.play());
+  await page.getByRole('log', { name: 'Output of terminal 1' }).getByText('etcdctl put fork taken').waitFor();
+  await idle();
+  await page.evaluate(() => lab.pause());
   await page.evaluate(() => lab.run('etcdctl get fork'));
   assert.notEqual(await page.evaluate(() => lab.hash()), end.hash);
 
   // The copied link is the lesson's end, in a browser that never saw it.
   const other = await newPage(t, browser);
   await other.goto(end.link);
-  await other.waitForFunction(() => window.lab);
-  assert.equal(await other.evaluate(() => { lab.pause(); return lab.hash(); }), end.hash);
+  await other.waitForFunction((now) => window.lab?.now() === now, end.now);
+  assert.equal(await other.evaluate(() => lab.hash()), end.hash);
 
   // Nothing that a screen reader or a keyboard would stumble over.
   assert.deepEqual(await axe(page), []);
