@@ -309,14 +309,17 @@ impl Session {
     }
 }
 
+/// What the browser calls before a repaint.
+type Frame = Closure<dyn FnMut(f64)>;
+
 /// Calls `frame` with the time in milliseconds before each repaint, for as long as the page lives.
 fn on_every_frame(frame: impl Fn(f64) + 'static) {
     let window = web_sys::window().expect("a page has a window");
-    let callback: Rc<Cell<Option<Closure<dyn FnMut(f64)>>>> = Rc::new(Cell::new(None));
+    let callback: Rc<Cell<Option<Frame>>> = Rc::new(Cell::new(None));
     let again = callback.clone();
     let request = {
         let window = window.clone();
-        move |closure: &Closure<dyn FnMut(f64)>| {
+        move |closure: &Frame| {
             // Refused only when the page is going away.
             window.request_animation_frame(closure.as_ref().unchecked_ref()).ok();
         }
