@@ -39,7 +39,7 @@ test('without the service worker it does not, so the test above tells', async (t
   const folder = copyOfDist(t);
   writeFileSync(join(folder, 'sw.js'), '');
   const server = await startServer(t, folder);
-  const page = await newPage(t, browser);
+  const page = await newPage(t, browser, { expected: [/Failed to load resource/] });
   await boot(page, server.url);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await server.kill();
@@ -84,7 +84,7 @@ test('an edited lesson is read anew, and its last text is kept for when the serv
 
 test('a server that accepts and never answers does not hold the page back', async (t) => {
   const server = await startServer(t);
-  const page = await newPage(t, browser);
+  const page = await newPage(t, browser, { expected: [/Failed to load resource/] });
   await boot(page, server.url);
   await workerInCharge(page);
   await server.kill();
