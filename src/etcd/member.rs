@@ -52,6 +52,8 @@ pub enum MemberNote {
     SyncWatchers,
     /// Time for the next batch of a compaction.
     Sweep,
+    /// Time to tell idle watchers that asked for it how far the store has come.
+    NotifyProgress,
 }
 
 /// `--max-request-bytes`: 1.5 MiB.
@@ -62,6 +64,8 @@ const APPLY_GAP_MAX: u64 = 5_000;
 const READ_RETRY: Micros = Micros::from_millis(500);
 /// How often slow watchers are given their past.
 pub(super) const SYNC_WATCHERS: Micros = Micros::from_millis(100);
+/// `--experimental-watch-progress-notify-interval`.
+const NOTIFY_PROGRESS: Micros = Micros::from_secs(600);
 /// How often, and for how long, etcd looks whether its peers are there before the first election.
 const FIRST_LOOK: Micros = Micros::from_millis(50);
 const FIRST_LOOK_MAX: Micros = Micros::from_secs(5);
@@ -182,6 +186,7 @@ impl Member {
         } else {
             member.greet_peers(out);
         }
+        out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
         member.pump(now, out);
         Some(member)
     }
@@ -292,6 +297,10 @@ impl Member {
                 self.store.sync_watchers();
             }
             MemberNote::Sweep => self.sweep(true, out),
+            MemberNote::NotifyProgress => {
+                out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
+                self.store.notify_progress();
+            }
         }
         self.pump(at, out);
     }

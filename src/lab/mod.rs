@@ -7,7 +7,6 @@
 //! timeline, the [`Check`] of Raft's promises, and one version number per [`Topic`]. It holds no callback.
 
 use crate::etcd::{self, Cluster, Fact, Member, Wire};
-use crate::sim::trace::What;
 use crate::sim::{EventId, Fault, HostId, SimTime, state_hash::StateHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -363,14 +362,6 @@ impl Lab {
     /// What an event of the trace was, if it is still known.
     pub fn event(&self, id: EventId) -> Option<&TraceEvent> {
         self.sim.trace().get(id)
-    }
-
-    /// The input that began an event, if one did: its position in the log.
-    pub fn input_of(&self, event: &TraceEvent) -> Option<u32> {
-        match event.what {
-            What::Input(input) => Some(input),
-            _ => None,
-        }
     }
 }
 

@@ -98,11 +98,6 @@ impl<M> Network<M> {
         self.links.entry((from, to)).or_insert(default)
     }
 
-    /// Links that were ever changed, with their present state.
-    pub fn changed_links(&self) -> impl Iterator<Item = ((HostId, HostId), &Link)> {
-        self.links.iter().map(|(ends, link)| (*ends, link))
-    }
-
     pub(super) fn heal_all(&mut self) {
         for link in self.links.values_mut() {
             link.cut = false;

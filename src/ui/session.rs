@@ -218,17 +218,6 @@ impl Session {
         self.change(|timeline| _ = timeline.switch(branch), true);
     }
 
-    /// Lets time run on by itself, by this much, at once: for scripts.
-    pub fn run_for(&self, span: Micros) {
-        self.change(
-            |timeline| {
-                let end = timeline.lab().now() + span;
-                timeline.run_until(end, u64::MAX);
-            },
-            false,
-        );
-    }
-
     fn change(&self, change: impl FnOnce(&mut Timeline), jump: bool) {
         self.timeline.update_value(change);
         self.timeline.with_value(|timeline| crash::note(timeline, jump));
