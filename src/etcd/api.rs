@@ -7,6 +7,16 @@
 use bytes::Bytes;
 use prost::{Enumeration, Message, Oneof};
 
+mod auth;
+mod cluster;
+mod lease;
+mod maintenance;
+
+pub use auth::*;
+pub use cluster::*;
+pub use lease::*;
+pub use maintenance::*;
+
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
 pub struct ResponseHeader {
     #[prost(uint64, tag = "1")]
@@ -294,77 +304,6 @@ pub struct WatchResponse {
     pub events: Vec<Event>,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub struct Member {
-    #[prost(uint64, tag = "1")]
-    pub id: u64,
-    #[prost(string, tag = "2")]
-    pub name: String,
-    #[prost(string, repeated, tag = "3")]
-    pub peer_urls: Vec<String>,
-    #[prost(string, repeated, tag = "4")]
-    pub client_urls: Vec<String>,
-    #[prost(bool, tag = "5")]
-    pub is_learner: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub struct MemberListRequest {
-    #[prost(bool, tag = "1")]
-    pub linearizable: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub struct MemberListResponse {
-    #[prost(message, optional, tag = "1")]
-    pub header: Option<ResponseHeader>,
-    #[prost(message, repeated, tag = "2")]
-    pub members: Vec<Member>,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub struct StatusRequest {}
-
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub struct StatusResponse {
-    #[prost(message, optional, tag = "1")]
-    pub header: Option<ResponseHeader>,
-    #[prost(string, tag = "2")]
-    pub version: String,
-    #[prost(int64, tag = "3")]
-    pub db_size: i64,
-    #[prost(uint64, tag = "4")]
-    pub leader: u64,
-    #[prost(uint64, tag = "5")]
-    pub raft_index: u64,
-    #[prost(uint64, tag = "6")]
-    pub raft_term: u64,
-    #[prost(uint64, tag = "7")]
-    pub raft_applied_index: u64,
-    #[prost(string, repeated, tag = "8")]
-    pub errors: Vec<String>,
-    #[prost(int64, tag = "9")]
-    pub db_size_in_use: i64,
-    #[prost(bool, tag = "10")]
-    pub is_learner: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub struct HashKvRequest {
-    #[prost(int64, tag = "1")]
-    pub revision: i64,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub struct HashKvResponse {
-    #[prost(message, optional, tag = "1")]
-    pub header: Option<ResponseHeader>,
-    #[prost(uint32, tag = "2")]
-    pub hash: u32,
-    #[prost(int64, tag = "3")]
-    pub compact_revision: i64,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]
 pub enum SortOrder {
@@ -416,122 +355,111 @@ pub enum FilterType {
     NoDelete = 1,
 }
 
-/// A unary call, named as its RPC.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Request {
-    Range(RangeRequest),
-    Put(PutRequest),
-    DeleteRange(DeleteRangeRequest),
-    Txn(TxnRequest),
-    Compact(CompactionRequest),
-    MemberList(MemberListRequest),
-    Status(StatusRequest),
-    HashKv(HashKvRequest),
+/// How an RPC may be sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// Twice is the same as once: a client may try again by itself, as clientv3's retry interceptor does with reads.
+    Repeatable,
+    Once,
 }
 
-/// The answer to the [`Request`] of the same name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Response {
-    Range(RangeResponse),
-    Put(PutResponse),
-    DeleteRange(DeleteRangeResponse),
-    Txn(TxnResponse),
-    Compact(CompactionResponse),
-    MemberList(MemberListResponse),
-    Status(StatusResponse),
-    HashKv(HashKvResponse),
+macro_rules! rpcs {
+    ($($name:ident: $request:ident $asked:literal -> $response:ident $answered:literal, $sent:ident;)*) => {
+        /// A call, named as its RPC.
+        // Simplified: a keep-alive is one call and not a message on a stream, and a snapshot comes in one message: what
+        // travels is the same, without the streams' opening and closing.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Request { $($name($request),)* }
+
+        /// The answer to the [`Request`] of the same name.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Response { $($name($response),)* }
+
+        impl Request {
+            /// Size of the message in bytes, without framing.
+            pub fn encoded_len(&self) -> usize {
+                match self { $(Request::$name(request) => request.encoded_len(),)* }
+            }
+
+            /// The message's name in `rpc.proto`.
+            pub fn name(&self) -> &'static str {
+                match self { $(Request::$name(_) => $asked,)* }
+            }
+
+            /// Whether sending it twice is the same as sending it once, so that a client may try again by itself.
+            pub fn is_repeatable(&self) -> bool {
+                let sent = match self { $(Request::$name(_) => Sent::$sent,)* };
+                sent == Sent::Repeatable
+            }
+        }
+
+        impl Response {
+            /// Size of the message in bytes, without framing.
+            pub fn encoded_len(&self) -> usize {
+                match self { $(Response::$name(response) => response.encoded_len(),)* }
+            }
+
+            /// The message in Protobuf.
+            pub fn encode_to_vec(&self) -> Vec<u8> {
+                match self { $(Response::$name(response) => response.encode_to_vec(),)* }
+            }
+
+            /// The message's name in `rpc.proto`.
+            pub fn name(&self) -> &'static str {
+                match self { $(Response::$name(_) => $answered,)* }
+            }
+
+            pub fn header(&self) -> Option<&ResponseHeader> {
+                match self { $(Response::$name(response) => response.header.as_ref(),)* }
+            }
+
+            /// The header, made if there was none yet.
+            pub fn header_mut(&mut self) -> &mut ResponseHeader {
+                let header = match self { $(Response::$name(response) => &mut response.header,)* };
+                header.get_or_insert_default()
+            }
+        }
+    };
 }
 
-impl Request {
-    /// Size of the message in bytes, without framing.
-    pub fn encoded_len(&self) -> usize {
-        match self {
-            Request::Range(request) => request.encoded_len(),
-            Request::Put(request) => request.encoded_len(),
-            Request::DeleteRange(request) => request.encoded_len(),
-            Request::Txn(request) => request.encoded_len(),
-            Request::Compact(request) => request.encoded_len(),
-            Request::MemberList(request) => request.encoded_len(),
-            Request::Status(request) => request.encoded_len(),
-            Request::HashKv(request) => request.encoded_len(),
-        }
-    }
-
-    pub fn name(&self) -> &'static str {
-        match self {
-            Request::Range(_) => "RangeRequest",
-            Request::Put(_) => "PutRequest",
-            Request::DeleteRange(_) => "DeleteRangeRequest",
-            Request::Txn(_) => "TxnRequest",
-            Request::Compact(_) => "CompactionRequest",
-            Request::MemberList(_) => "MemberListRequest",
-            Request::Status(_) => "StatusRequest",
-            Request::HashKv(_) => "HashKVRequest",
-        }
-    }
-
-    /// Whether sending it twice is the same as sending it once, so that a client may try again by itself.
-    pub fn is_repeatable(&self) -> bool {
-        match self {
-            Request::Range(_) | Request::MemberList(_) | Request::Status(_) | Request::HashKv(_) => true,
-            Request::Put(_) | Request::DeleteRange(_) | Request::Txn(_) | Request::Compact(_) => false,
-        }
-    }
-}
-
-impl Response {
-    /// Size of the message in bytes, without framing.
-    pub fn encoded_len(&self) -> usize {
-        match self {
-            Response::Range(response) => response.encoded_len(),
-            Response::Put(response) => response.encoded_len(),
-            Response::DeleteRange(response) => response.encoded_len(),
-            Response::Txn(response) => response.encoded_len(),
-            Response::Compact(response) => response.encoded_len(),
-            Response::MemberList(response) => response.encoded_len(),
-            Response::Status(response) => response.encoded_len(),
-            Response::HashKv(response) => response.encoded_len(),
-        }
-    }
-
-    pub fn name(&self) -> &'static str {
-        match self {
-            Response::Range(_) => "RangeResponse",
-            Response::Put(_) => "PutResponse",
-            Response::DeleteRange(_) => "DeleteRangeResponse",
-            Response::Txn(_) => "TxnResponse",
-            Response::Compact(_) => "CompactionResponse",
-            Response::MemberList(_) => "MemberListResponse",
-            Response::Status(_) => "StatusResponse",
-            Response::HashKv(_) => "HashKVResponse",
-        }
-    }
-
-    pub fn header(&self) -> Option<&ResponseHeader> {
-        match self {
-            Response::Range(response) => response.header.as_ref(),
-            Response::Put(response) => response.header.as_ref(),
-            Response::DeleteRange(response) => response.header.as_ref(),
-            Response::Txn(response) => response.header.as_ref(),
-            Response::Compact(response) => response.header.as_ref(),
-            Response::MemberList(response) => response.header.as_ref(),
-            Response::Status(response) => response.header.as_ref(),
-            Response::HashKv(response) => response.header.as_ref(),
-        }
-    }
-
-    /// The header, made if there was none yet.
-    pub fn header_mut(&mut self) -> &mut ResponseHeader {
-        let header = match self {
-            Response::Range(response) => &mut response.header,
-            Response::Put(response) => &mut response.header,
-            Response::DeleteRange(response) => &mut response.header,
-            Response::Txn(response) => &mut response.header,
-            Response::Compact(response) => &mut response.header,
-            Response::MemberList(response) => &mut response.header,
-            Response::Status(response) => &mut response.header,
-            Response::HashKv(response) => &mut response.header,
-        };
-        header.get_or_insert_default()
-    }
+rpcs! {
+    Range: RangeRequest "RangeRequest" -> RangeResponse "RangeResponse", Repeatable;
+    Put: PutRequest "PutRequest" -> PutResponse "PutResponse", Once;
+    DeleteRange: DeleteRangeRequest "DeleteRangeRequest" -> DeleteRangeResponse "DeleteRangeResponse", Once;
+    Txn: TxnRequest "TxnRequest" -> TxnResponse "TxnResponse", Once;
+    Compact: CompactionRequest "CompactionRequest" -> CompactionResponse "CompactionResponse", Once;
+    LeaseGrant: LeaseGrantRequest "LeaseGrantRequest" -> LeaseGrantResponse "LeaseGrantResponse", Once;
+    LeaseRevoke: LeaseRevokeRequest "LeaseRevokeRequest" -> LeaseRevokeResponse "LeaseRevokeResponse", Once;
+    LeaseKeepAlive: LeaseKeepAliveRequest "LeaseKeepAliveRequest" -> LeaseKeepAliveResponse "LeaseKeepAliveResponse", Repeatable;
+    LeaseTimeToLive: LeaseTimeToLiveRequest "LeaseTimeToLiveRequest" -> LeaseTimeToLiveResponse "LeaseTimeToLiveResponse", Repeatable;
+    LeaseLeases: LeaseLeasesRequest "LeaseLeasesRequest" -> LeaseLeasesResponse "LeaseLeasesResponse", Repeatable;
+    MemberList: MemberListRequest "MemberListRequest" -> MemberListResponse "MemberListResponse", Repeatable;
+    MemberAdd: MemberAddRequest "MemberAddRequest" -> MemberAddResponse "MemberAddResponse", Once;
+    MemberRemove: MemberRemoveRequest "MemberRemoveRequest" -> MemberRemoveResponse "MemberRemoveResponse", Once;
+    MemberUpdate: MemberUpdateRequest "MemberUpdateRequest" -> MemberUpdateResponse "MemberUpdateResponse", Once;
+    MemberPromote: MemberPromoteRequest "MemberPromoteRequest" -> MemberPromoteResponse "MemberPromoteResponse", Once;
+    Status: StatusRequest "StatusRequest" -> StatusResponse "StatusResponse", Repeatable;
+    HashKv: HashKvRequest "HashKVRequest" -> HashKvResponse "HashKVResponse", Repeatable;
+    Hash: HashRequest "HashRequest" -> HashResponse "HashResponse", Repeatable;
+    Alarm: AlarmRequest "AlarmRequest" -> AlarmResponse "AlarmResponse", Once;
+    Defragment: DefragmentRequest "DefragmentRequest" -> DefragmentResponse "DefragmentResponse", Once;
+    MoveLeader: MoveLeaderRequest "MoveLeaderRequest" -> MoveLeaderResponse "MoveLeaderResponse", Once;
+    Snapshot: SnapshotRequest "SnapshotRequest" -> SnapshotResponse "SnapshotResponse", Repeatable;
+    AuthEnable: AuthEnableRequest "AuthEnableRequest" -> AuthEnableResponse "AuthEnableResponse", Once;
+    AuthDisable: AuthDisableRequest "AuthDisableRequest" -> AuthDisableResponse "AuthDisableResponse", Once;
+    AuthStatus: AuthStatusRequest "AuthStatusRequest" -> AuthStatusResponse "AuthStatusResponse", Repeatable;
+    Authenticate: AuthenticateRequest "AuthenticateRequest" -> AuthenticateResponse "AuthenticateResponse", Once;
+    UserAdd: AuthUserAddRequest "AuthUserAddRequest" -> AuthUserAddResponse "AuthUserAddResponse", Once;
+    UserGet: AuthUserGetRequest "AuthUserGetRequest" -> AuthUserGetResponse "AuthUserGetResponse", Repeatable;
+    UserList: AuthUserListRequest "AuthUserListRequest" -> AuthUserListResponse "AuthUserListResponse", Repeatable;
+    UserDelete: AuthUserDeleteRequest "AuthUserDeleteRequest" -> AuthUserDeleteResponse "AuthUserDeleteResponse", Once;
+    UserChangePassword: AuthUserChangePasswordRequest "AuthUserChangePasswordRequest" -> AuthUserChangePasswordResponse "AuthUserChangePasswordResponse", Once;
+    UserGrantRole: AuthUserGrantRoleRequest "AuthUserGrantRoleRequest" -> AuthUserGrantRoleResponse "AuthUserGrantRoleResponse", Once;
+    UserRevokeRole: AuthUserRevokeRoleRequest "AuthUserRevokeRoleRequest" -> AuthUserRevokeRoleResponse "AuthUserRevokeRoleResponse", Once;
+    RoleAdd: AuthRoleAddRequest "AuthRoleAddRequest" -> AuthRoleAddResponse "AuthRoleAddResponse", Once;
+    RoleGet: AuthRoleGetRequest "AuthRoleGetRequest" -> AuthRoleGetResponse "AuthRoleGetResponse", Repeatable;
+    RoleList: AuthRoleListRequest "AuthRoleListRequest" -> AuthRoleListResponse "AuthRoleListResponse", Repeatable;
+    RoleDelete: AuthRoleDeleteRequest "AuthRoleDeleteRequest" -> AuthRoleDeleteResponse "AuthRoleDeleteResponse", Once;
+    RoleGrantPermission: AuthRoleGrantPermissionRequest "AuthRoleGrantPermissionRequest" -> AuthRoleGrantPermissionResponse "AuthRoleGrantPermissionResponse", Once;
+    RoleRevokePermission: AuthRoleRevokePermissionRequest "AuthRoleRevokePermissionRequest" -> AuthRoleRevokePermissionResponse "AuthRoleRevokePermissionResponse", Once;
 }

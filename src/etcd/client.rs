@@ -226,7 +226,7 @@ impl Client {
                 out.wake(STREAM_RETRY, self.note(ClientNote::CarryWatches));
             }
             Frame::Ping => self.send_on(conn, Frame::Pong, out),
-            Frame::Pong | Frame::Close | Frame::Open | Frame::Call { .. } | Frame::WatchAsk(_) | Frame::Reset => {}
+            Frame::Pong | Frame::Close | Frame::Open | Frame::Call { .. } | Frame::WatchAsk { .. } | Frame::Reset => {}
         }
     }
 
@@ -385,7 +385,7 @@ impl Client {
             let call = self.calls.get_mut(&id).expect("listed just above");
             call.on = Some(conn);
             let request = call.request.clone();
-            self.send_on(conn, Frame::Call { call: id, request }, out);
+            self.send_on(conn, Frame::Call { call: id, token: None, request }, out);
         }
     }
 
@@ -516,7 +516,7 @@ fn cancelled(response: WatchResponse) -> Result<WatchResponse, Status> {
 }
 
 fn watch_ask(request: WatchRequestKind) -> Frame {
-    Frame::WatchAsk(WatchRequest { request: Some(request) })
+    Frame::WatchAsk { token: None, request: WatchRequest { request: Some(request) } }
 }
 
 /// `host:port` of an endpoint that may be written as a URL.

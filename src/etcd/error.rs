@@ -84,6 +84,37 @@ errors! {
     Stopped = Unavailable "etcdserver: server stopped";
     Timeout = Unavailable "etcdserver: request timed out";
     TimeoutDueToLeaderFail = Unavailable "etcdserver: request timed out, possibly due to previous leader failure";
+    MemberExist = FailedPrecondition "etcdserver: member ID already exist";
+    PeerUrlExist = FailedPrecondition "etcdserver: Peer URLs already exists";
+    MemberNotEnoughStarted = FailedPrecondition "etcdserver: re-configuration failed due to not enough started members";
+    MemberBadUrls = InvalidArgument "etcdserver: given member URLs are invalid";
+    MemberNotFound = NotFound "etcdserver: member not found";
+    MemberNotLearner = FailedPrecondition "etcdserver: can only promote a learner member";
+    LearnerNotReady = FailedPrecondition "etcdserver: can only promote a learner member which is in sync with leader";
+    TooManyLearners = FailedPrecondition "etcdserver: too many learner members in cluster";
+    RootUserNotExist = FailedPrecondition "etcdserver: root user does not exist";
+    RootRoleNotExist = FailedPrecondition "etcdserver: root user does not have root role";
+    UserAlreadyExist = FailedPrecondition "etcdserver: user name already exists";
+    UserEmpty = InvalidArgument "etcdserver: user name is empty";
+    UserNotFound = FailedPrecondition "etcdserver: user name not found";
+    RoleAlreadyExist = FailedPrecondition "etcdserver: role name already exists";
+    RoleNotFound = FailedPrecondition "etcdserver: role name not found";
+    RoleEmpty = InvalidArgument "etcdserver: role name is empty";
+    AuthFailed = InvalidArgument "etcdserver: authentication failed, invalid user ID or password";
+    PermissionNotGiven = InvalidArgument "etcdserver: permission not given";
+    PermissionDenied = PermissionDenied "etcdserver: permission denied";
+    RoleNotGranted = FailedPrecondition "etcdserver: role is not granted to the user";
+    PermissionNotGranted = FailedPrecondition "etcdserver: permission is not granted to the role";
+    AuthNotEnabled = FailedPrecondition "etcdserver: authentication is not enabled";
+    InvalidAuthToken = Unauthenticated "etcdserver: invalid auth token";
+    InvalidAuthMgmt = InvalidArgument "etcdserver: invalid auth management";
+    AuthOldRevision = InvalidArgument "etcdserver: revision of auth store is old";
+    NotLeader = FailedPrecondition "etcdserver: not leader";
+    Unhealthy = Unavailable "etcdserver: unhealthy cluster";
+    NotSupportedForLearner = Unavailable "etcdserver: rpc not supported for learner";
+    BadLeaderTransferee = FailedPrecondition "etcdserver: bad leader transferee";
+    TimeoutLeaderTransfer = Unknown "etcdserver: request timed out, leader transfer took too long";
+    NoPasswordUser = Unknown "auth: authentication failed, password was given for no password user";
     TimeoutDueToConnectionLost = Unavailable "etcdserver: request timed out, possibly due to connection lost";
 }
 

@@ -10,6 +10,7 @@ use super::error::Status;
 use crate::raft;
 use prost::Message as _;
 use std::fmt;
+use std::sync::Arc;
 
 /// A client connection, unique in the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +30,9 @@ impl ConnId {
 /// A call within its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
+
+/// gRPC's metadata `token` of a call: what `Authenticate` answered, if the client logged in.
+pub type AuthToken = Option<Arc<str>>;
 
 #[derive(Clone, Debug, Hash)]
 pub enum Wire {
@@ -56,14 +60,18 @@ pub enum Frame {
     Pong,
     Call {
         call: CallId,
+        token: AuthToken,
         request: Request,
     },
     Answer {
         call: CallId,
         result: Result<Response, Status>,
     },
-    /// The connection's one watch stream, to the member.
-    WatchAsk(WatchRequest),
+    /// The connection's one watch stream, to the member. The token is that of the request that opened the stream.
+    WatchAsk {
+        token: AuthToken,
+        request: WatchRequest,
+    },
     /// The stream, from the member.
     WatchTell(WatchResponse),
     /// The member ends the stream.
@@ -95,7 +103,7 @@ impl Frame {
             Frame::Call { request, .. } => request.encoded_len(),
             Frame::Answer { result: Ok(response), .. } => response.encoded_len(),
             Frame::Answer { result: Err(status), .. } | Frame::WatchEnd(status) => status.message.len(),
-            Frame::WatchAsk(request) => request.encoded_len(),
+            Frame::WatchAsk { request, .. } => request.encoded_len(),
             Frame::WatchTell(response) => response.encoded_len(),
             Frame::Open | Frame::Opened | Frame::Reset | Frame::Close | Frame::Ping | Frame::Pong => 0,
         }
@@ -126,7 +134,7 @@ impl Frame {
             Frame::Call { request, .. } => request.name(),
             Frame::Answer { result: Ok(response), .. } => response.name(),
             Frame::Answer { result: Err(_), .. } => "Status",
-            Frame::WatchAsk(_) => "WatchRequest",
+            Frame::WatchAsk { .. } => "WatchRequest",
             Frame::WatchTell(_) => "WatchResponse",
             Frame::WatchEnd(_) => "Status",
         }

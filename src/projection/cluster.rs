@@ -374,7 +374,7 @@ pub fn packets(lab: &Lab, flight_min: Micros, count_max: usize) -> Vec<PacketVie
 pub fn hue(wire: &Wire) -> Hue {
     match wire {
         Wire::Peer(message) if message.term != Term(0) => Hue::Term(message.term.0),
-        Wire::Client { frame: Frame::WatchAsk(_) | Frame::WatchTell(_) | Frame::WatchEnd(_), .. } => Hue::Watch,
+        Wire::Client { frame: Frame::WatchAsk { .. } | Frame::WatchTell(_) | Frame::WatchEnd(_), .. } => Hue::Watch,
         _ => Hue::Client,
     }
 }

@@ -107,6 +107,7 @@ pub fn call(request: &Request) -> String {
         Request::MemberList(_) => "who is in the cluster".to_owned(),
         Request::Status(_) => "how are you".to_owned(),
         Request::HashKv(_) => "hash of the store".to_owned(),
+        _ => request.name().to_owned(),
     }
 }
 

@@ -301,7 +301,7 @@ fn sent(lab: &Lab, event: &TraceEvent, name: &str, to: HostId, wire: &Wire) -> S
                 format!("{name} answered {} at revision {revision}", response.name())
             }
             Frame::Answer { result: Err(status), .. } => format!("{name} answered with an error: {}", status.message),
-            Frame::WatchAsk(_) => format!("The client asked {to_name} about a watch"),
+            Frame::WatchAsk { .. } => format!("The client asked {to_name} about a watch"),
             Frame::WatchTell(response) if response.events.is_empty() => format!("{name} confirmed the watch"),
             Frame::WatchTell(response) => {
                 let events = words::count(response.events.len(), "event");

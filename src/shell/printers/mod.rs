@@ -67,7 +67,7 @@ impl Display {
         match (self.format, response) {
             (Format::Table, Response::MemberList(list)) => Ok(table::member_list(list)),
             (Format::Table, _) => Err(NO_TABLE.to_owned()),
-            (Format::Protobuf, response) => Ok(from_bytes(&encoded(response))),
+            (Format::Protobuf, response) => Ok(from_bytes(&response.encode_to_vec())),
             (Format::Simple, response) => Ok(simple::response(self, response)),
             (Format::Fields, response) => Ok(fields::response(response)),
             (Format::Json, Response::MemberList(list)) if self.hex => Ok(json::member_list_hex(list) + "\n"),
@@ -120,17 +120,4 @@ impl Display {
 /// Rows as `a, b, c`.
 fn lines(rows: &[Vec<String>]) -> String {
     rows.iter().map(|row| row.join(", ") + "\n").collect()
-}
-
-fn encoded(response: &Response) -> Vec<u8> {
-    match response {
-        Response::Range(response) => response.encode_to_vec(),
-        Response::Put(response) => response.encode_to_vec(),
-        Response::DeleteRange(response) => response.encode_to_vec(),
-        Response::Txn(response) => response.encode_to_vec(),
-        Response::Compact(response) => response.encode_to_vec(),
-        Response::MemberList(response) => response.encode_to_vec(),
-        Response::Status(response) => response.encode_to_vec(),
-        Response::HashKv(response) => response.encode_to_vec(),
-    }
 }

@@ -16,7 +16,7 @@ pub fn response(display: &Display, response: &Response) -> String {
         Response::Txn(response) => txn(display, response),
         Response::MemberList(response) => lines(&table::member_rows(response)),
         // The commands that make these calls print lines of their own.
-        Response::Compact(_) | Response::Status(_) | Response::HashKv(_) => String::new(),
+        _ => String::new(),
     }
 }
 
