@@ -1,11 +1,8 @@
 //! Who is in a cluster, and the ids that follow from names and addresses.
 
-use super::api;
 use crate::raft::PeerId;
 use crate::sim::{HostId, Micros};
 use sha1::{Digest, Sha1};
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// `--heartbeat-interval` and `--election-timeout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,14 +42,20 @@ impl Default for Rules {
     }
 }
 
-/// A member as everybody sees it from the beginning: `--initial-cluster`.
+/// A machine on which a member may run: its `--name`, `--initial-advertise-peer-urls` and `--advertise-client-urls`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Peer {
-    pub id: PeerId,
+pub struct Machine {
     pub host: HostId,
     pub name: String,
     pub peer_url: String,
     pub client_url: String,
+}
+
+/// A member as everybody sees it from the beginning: `--initial-cluster`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    pub id: PeerId,
+    pub machine: Machine,
 }
 
 /// What every member of a cluster is started with.
@@ -60,69 +63,57 @@ pub struct Peer {
 pub struct Cluster {
     pub id: u64,
     pub peers: Vec<Peer>,
+    /// Machines on which no member runs yet.
+    pub spares: Vec<Machine>,
     pub timing: Timing,
     pub rules: Rules,
+    pub snapshots: Snapshots,
+}
+
+/// `--snapshot-count` and `--snapshot-catchup-entries`: how many applied entries make a snapshot, and how many before it
+/// stay for followers that are only a little behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Snapshots {
+    pub count: u64,
+    pub catch_up: u64,
+}
+
+impl Default for Snapshots {
+    fn default() -> Snapshots {
+        Snapshots { count: 100_000, catch_up: 5_000 }
+    }
 }
 
 impl Cluster {
-    /// A cluster of members given as (host, name, peer URL, client URL).
-    pub fn new(
-        token: &str,
-        members: Vec<(HostId, String, String, String)>,
-        timing: Timing,
-        rules: Rules,
-    ) -> Arc<Cluster> {
-        let peers: Vec<Peer> = members
-            .into_iter()
-            .map(|(host, name, peer_url, client_url)| Peer {
-                id: PeerId(member_id(&[&peer_url], token)),
-                host,
-                name,
-                peer_url,
-                client_url,
-            })
-            .collect();
+    /// A cluster whose first members run on these machines.
+    pub fn new(token: &str, machines: Vec<Machine>, timing: Timing, rules: Rules) -> Cluster {
+        let peer = |machine: Machine| Peer { id: PeerId(member_id(&[&machine.peer_url], token)), machine };
+        let peers: Vec<Peer> = machines.into_iter().map(peer).collect();
         let id = cluster_id(peers.iter().map(|peer| peer.id.0).collect());
-        Arc::new(Cluster { id, peers, timing, rules })
+        Cluster { id, peers, spares: Vec::new(), timing, rules, snapshots: Snapshots::default() }
     }
 
+    /// Of the first members.
     pub fn peer(&self, id: PeerId) -> Option<&Peer> {
         self.peers.iter().find(|peer| peer.id == id)
     }
 
     pub fn peer_on(&self, host: HostId) -> Option<&Peer> {
-        self.peers.iter().find(|peer| peer.host == host)
-    }
-}
-
-/// What a member has learned about the others from the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Membership {
-    members: BTreeMap<PeerId, api::Member>,
-    pub version: Option<String>,
-}
-
-impl Membership {
-    pub fn add(&mut self, id: PeerId, peer_urls: Vec<String>) {
-        let member = api::Member { id: id.0, peer_urls, ..api::Member::default() };
-        self.members.insert(id, member);
+        self.peers.iter().find(|peer| peer.machine.host == host)
     }
 
-    /// A member told its name and where clients reach it: it counts as started.
-    pub fn publish(&mut self, id: PeerId, name: String, client_urls: Vec<String>) {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.name = name;
-            member.client_urls = client_urls;
-        }
+    /// All machines by host: those of the first members, then the spare ones.
+    pub fn machines(&self) -> impl Iterator<Item = &Machine> {
+        self.peers.iter().map(|peer| &peer.machine).chain(&self.spares)
     }
 
-    /// Members by id, as `MemberList` answers.
-    pub fn list(&self) -> Vec<api::Member> {
-        self.members.values().cloned().collect()
+    pub fn machine(&self, host: HostId) -> Option<&Machine> {
+        self.machines().find(|machine| machine.host == host)
     }
 
-    pub fn all_published(&self) -> bool {
-        self.members.values().all(|member| !member.client_urls.is_empty())
+    /// The machine that a peer URL leads to.
+    pub fn host_at(&self, peer_url: &str) -> Option<HostId> {
+        self.machines().find(|machine| machine.peer_url == peer_url).map(|machine| machine.host)
     }
 }
 
@@ -159,12 +150,17 @@ mod tests {
     #[test]
     fn ids_are_those_that_a_real_cluster_gives_itself() {
         let url = |port| format!("http://127.0.0.1:{port}");
-        let members = [("infra1", 12380, 2379), ("infra2", 22380, 22379), ("infra3", 32380, 32379)]
+        let machines = [("infra1", 12380, 2379), ("infra2", 22380, 22379), ("infra3", 32380, 32379)]
             .iter()
             .enumerate()
-            .map(|(host, (name, peer, client))| (HostId(host as u16), name.to_string(), url(*peer), url(*client)))
+            .map(|(host, (name, peer, client))| Machine {
+                host: HostId(host as u16),
+                name: name.to_string(),
+                peer_url: url(*peer),
+                client_url: url(*client),
+            })
             .collect();
-        let cluster = Cluster::new("etcd-cluster-1", members, Timing::default(), Rules::default());
+        let cluster = Cluster::new("etcd-cluster-1", machines, Timing::default(), Rules::default());
         let ids: Vec<String> = cluster.peers.iter().map(|peer| format!("{:x}", peer.id.0)).collect();
         assert_eq!(ids, ["8211f1d0f64f3269", "91bc3c398fb3c146", "fd422379fda50e48"]);
         assert_eq!(cluster.id, 17_237_436_991_929_493_444);

@@ -15,14 +15,18 @@
 
 use super::api::{Request, Response};
 use super::apply;
-use super::cluster::{Cluster, Membership, Peer};
+use super::cluster::{Cluster, Machine, Peer};
 use super::error::{Code, EtcdError, Status};
 use super::internal::{
     Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest, InternalRaftRequest, RequestHeader,
 };
+use super::join::{InitialClusterState, Joiner};
 use super::lease::Lessor;
+use super::membership::{ConfigChangeContext, Membership};
 use super::mvcc::{KvStore, WatchableStore};
+use super::peers::Peers;
 use super::reads::{Reader, Reads};
+use super::reconfigure::Transfer;
 use super::server::Connections;
 use super::wal;
 use super::wire::{CallId, ConnId, Wire};
@@ -34,7 +38,7 @@ use crate::raft::{
 use crate::sim::{Delivery, Disk, EventId, HostId, Micros, Prng, SimTime};
 use bytes::Bytes;
 use prost::Message as _;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What happens to a member by its own clock or disk.
@@ -52,6 +56,10 @@ pub enum MemberNote {
     SyncWatchers,
     /// Time for the next batch of a compaction.
     Sweep,
+    /// A starting member has waited long enough for the others to say who is in the cluster.
+    JoinTimeout,
+    /// It was removed from the cluster a moment ago.
+    Removed,
     /// Time to tell idle watchers that asked for it how far the store has come.
     NotifyProgress,
 }
@@ -69,6 +77,8 @@ const NOTIFY_PROGRESS: Micros = Micros::from_secs(600);
 /// How often, and for how long, etcd looks whether its peers are there before the first election.
 const FIRST_LOOK: Micros = Micros::from_millis(50);
 const FIRST_LOOK_MAX: Micros = Micros::from_secs(5);
+/// How long a removed member goes on, so that what it has to say still leaves.
+const STOP_DELAY: Micros = Micros::from_secs(1);
 /// Election time-outs without a leader after which streams that require one are ended.
 const LEADERLESS_MAX: u32 = 3;
 /// etcd's `--experimental-compaction-batch-limit` and the pause between two batches.
@@ -81,7 +91,10 @@ const INFLIGHT_MAX: usize = 512;
 #[derive(Clone, Debug, Hash)]
 pub struct Member {
     pub(super) cluster: Arc<Cluster>,
+    machine: Machine,
+    pub(super) cluster_id: u64,
     pub(super) id: PeerId,
+    pub(super) peers: Peers,
     node: RawNode<MemStorage>,
     wal: wal::Encoder,
     /// The Ready whose records are on their way to the disk.
@@ -92,6 +105,7 @@ pub struct Member {
     pub(super) connections: Connections,
     proposals: Proposals,
     pub(super) reads: Reads,
+    pub(super) transfers: Vec<Transfer>,
     /// The event by which each entry that is not applied yet came here.
     origins: BTreeMap<Index, EventId>,
     lead: PeerId,
@@ -99,11 +113,19 @@ pub struct Member {
     leaderless: u32,
     lost_leader_at: Option<SimTime>,
     started_at: SimTime,
-    /// Peers that were heard of in this life.
-    greeted: BTreeSet<PeerId>,
     pub(super) syncing_watchers: bool,
     published: bool,
-    panicked: bool,
+    stopped: bool,
+}
+
+/// What became of a machine's attempt to start a member.
+#[derive(Clone, Debug, Hash)]
+pub enum Booted {
+    Running(Box<Member>),
+    /// It asks the others first.
+    Joining(Joiner),
+    /// It cannot start, and has said why.
+    Refused,
 }
 
 /// What this member has proposed and not yet answered.
@@ -111,12 +133,19 @@ pub struct Member {
 struct Proposals {
     next_id: u64,
     /// Without a leader a proposal waits.
-    parked: VecDeque<(u64, Bytes)>,
+    parked: VecDeque<(u64, Proposed)>,
     waiting: BTreeMap<u64, Proposal>,
     /// By the time they run out.
     deadlines: VecDeque<(SimTime, u64)>,
     /// The cluster's version is on its way.
     version: bool,
+}
+
+/// What is proposed: a request, or a change of the cluster.
+#[derive(Clone, Debug, Hash)]
+enum Proposed {
+    Request(Bytes),
+    Change(ConfChange),
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -134,86 +163,165 @@ pub struct Moment {
 }
 
 impl Member {
-    /// Starts a member on what its disk holds: a new one writes its first records, a known one recovers.
+    /// Starts a member on what its disk holds: a known one recovers; a new one begins as `state` says.
     pub fn boot(
         cluster: &Arc<Cluster>,
         host: HostId,
         disk: &mut Disk,
+        state: InitialClusterState,
         seed: u64,
         now: Moment,
         out: &mut Outbox,
-    ) -> Option<Member> {
-        let peer = cluster.peer_on(host)?.clone();
+    ) -> Booted {
+        let Some(machine) = cluster.machine(host) else { return Booted::Refused };
         let recovered = match disk.file(wal::FILE).map(wal::recover) {
             None => wal::Recovered::default(),
             Some(Ok(recovered)) => recovered,
-            Some(Err(error)) => {
-                out.fact(Fact::Refused { why: error.to_string() });
-                return None;
-            }
+            Some(Err(error)) => return refuse_start(error.to_string(), out),
         };
-        if recovered.hard_state.commit > recovered.entries.last().map_or(Index(0), |last| last.index) {
-            out.fact(Fact::Refused { why: format!("state.commit {} is out of range", recovered.hard_state.commit.0) });
-            return None;
+        let last = recovered.entries.last().map_or(Index(0), |last| last.index);
+        let raft::HardState { term, commit, .. } = recovered.hard_state;
+        if commit > last {
+            return refuse_start(format!("state.commit {} is out of range", commit.0), out);
         }
         let length = disk.file(wal::FILE).map_or(0, |file| file.len());
         disk.truncate(wal::FILE, recovered.sound);
-        let fresh = recovered.sound == 0;
-        let mut log = recovered.encoder;
-        let raft::HardState { term, commit, .. } = recovered.hard_state;
-        let last = recovered.entries.last().map_or(Index(0), |entry| entry.index);
-        out.fact(Fact::Started { term, last, commit, torn_bytes: length - recovered.sound });
-        let (mut hard_state, mut entries) = (recovered.hard_state, recovered.entries);
-        if fresh {
-            entries = bootstrap_entries(cluster);
-            hard_state = raft::HardState { term: Term(1), vote: PeerId::NONE, commit: Index(entries.len() as u64) };
-            let mut write = |chunk| out.write(wal::FILE, chunk);
-            log.metadata(peer.id.0, cluster.id, &mut write);
-            log.hard_state(&hard_state, &mut write);
-            entries.iter().for_each(|entry| log.entry(entry, &mut write));
-            out.fact(Fact::Appended { entries: entries.clone() });
+        if recovered.sound > 0 {
+            out.fact(Fact::Started { term, last, commit, torn_bytes: length - recovered.sound });
+            return Booted::Running(Box::new(Member::recover(cluster, machine, recovered, seed, now, out)));
         }
-        let mut storage = MemStorage::new();
-        storage.append(&entries);
-        storage.set_hard_state(hard_state);
-        let mut prng = Prng::stream(seed, &format!("member {} since {}", peer.name, now.now));
-        let node = RawNode::new(raft_config(cluster, peer.id, prng.next_u64()), storage);
-        let mut member = Member::new(cluster, &peer, node, log, now.now);
-        // The first tick comes at a phase of its own: machines do not start in step.
-        out.wake(prng.span(cluster.timing.heartbeat), Note::Member(MemberNote::Tick));
-        if fresh {
-            out.sync(wal::FILE, Note::Member(MemberNote::Greet), None);
-        } else {
-            member.greet_peers(out);
+        match (state, cluster.peer_on(host)) {
+            // At the world's beginning nobody can know anybody.
+            (InitialClusterState::New, Some(_)) if now.now == SimTime::ZERO => {
+                Booted::Running(Box::new(Member::bootstrap(cluster, machine, seed, now, out)))
+            }
+            (InitialClusterState::New, None) => Booted::Refused,
+            _ => Booted::Joining(Joiner::begin(cluster, machine, state, out)),
         }
-        out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
-        member.pump(now, out);
-        Some(member)
     }
 
-    fn new(cluster: &Arc<Cluster>, peer: &Peer, node: RawNode<MemStorage>, wal: wal::Encoder, now: SimTime) -> Member {
-        Member {
+    /// The first life of a member of a new cluster. Nothing may be on its disk.
+    pub fn bootstrap(cluster: &Arc<Cluster>, machine: &Machine, seed: u64, now: Moment, out: &mut Outbox) -> Member {
+        let peer = cluster.peer_on(machine.host).expect("only a member of --initial-cluster bootstraps");
+        let entries = bootstrap_entries(cluster);
+        let hard_state = raft::HardState { term: Term(1), vote: PeerId::NONE, commit: Index(entries.len() as u64) };
+        let begun =
+            wal::Recovered { node_id: peer.id.0, cluster_id: cluster.id, hard_state, entries, ..Default::default() };
+        Member::begin(cluster, machine, begun, &[], seed, now, out)
+    }
+
+    /// The first life of a member that was added to a running cluster. Nothing may be on its disk.
+    pub fn join(
+        cluster: &Arc<Cluster>,
+        machine: &Machine,
+        (id, cluster_id): (u64, u64),
+        members: &[super::api::Member],
+        seed: u64,
+        now: Moment,
+        out: &mut Outbox,
+    ) -> Member {
+        let begun = wal::Recovered { node_id: id, cluster_id, ..Default::default() };
+        Member::begin(cluster, machine, begun, members, seed, now, out)
+    }
+
+    /// Writes the first records of a log, and starts.
+    fn begin(
+        cluster: &Arc<Cluster>,
+        machine: &Machine,
+        mut begun: wal::Recovered,
+        members: &[super::api::Member],
+        seed: u64,
+        now: Moment,
+        out: &mut Outbox,
+    ) -> Member {
+        let last = begun.entries.last().map_or(Index(0), |last| last.index);
+        let raft::HardState { term, commit, .. } = begun.hard_state;
+        out.fact(Fact::Started { term, last, commit, torn_bytes: 0 });
+        let mut write = |chunk| out.write(wal::FILE, chunk);
+        begun.encoder.metadata(begun.node_id, begun.cluster_id, &mut write);
+        if !begun.entries.is_empty() {
+            begun.encoder.hard_state(&begun.hard_state, &mut write);
+            begun.entries.iter().for_each(|entry| begun.encoder.entry(entry, &mut write));
+            out.fact(Fact::Appended { entries: begun.entries.clone() });
+        }
+        let mut member = Member::new(cluster, machine, begun, seed, now, out);
+        member.know(members, now.now);
+        out.sync(wal::FILE, Note::Member(MemberNote::Greet), None);
+        member.pump(now, out);
+        member
+    }
+
+    /// Another life of a member.
+    fn recover(
+        cluster: &Arc<Cluster>,
+        machine: &Machine,
+        recovered: wal::Recovered,
+        seed: u64,
+        now: Moment,
+        out: &mut Outbox,
+    ) -> Member {
+        let mut member = Member::new(cluster, machine, recovered, seed, now, out);
+        member.greet_peers(out);
+        member.pump(now, out);
+        member
+    }
+
+    fn new(
+        cluster: &Arc<Cluster>,
+        machine: &Machine,
+        log: wal::Recovered,
+        seed: u64,
+        now: Moment,
+        out: &mut Outbox,
+    ) -> Member {
+        let id = PeerId(log.node_id);
+        let mut storage = MemStorage::new();
+        storage.append(&log.entries);
+        storage.set_hard_state(log.hard_state);
+        let mut prng = Prng::stream(seed, &format!("member {} since {}", machine.name, now.now));
+        let node = RawNode::new(raft_config(cluster, id, prng.next_u64()), storage);
+        // The first tick comes at a phase of its own: machines do not start in step.
+        out.wake(prng.span(cluster.timing.heartbeat), Note::Member(MemberNote::Tick));
+        out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
+        let mut member = Member {
             cluster: cluster.clone(),
-            id: peer.id,
+            machine: machine.clone(),
+            cluster_id: log.cluster_id,
+            id,
+            peers: Peers::default(),
             node,
-            wal,
+            wal: log.encoder,
             saving: None,
             membership: Membership::default(),
             store: WatchableStore::new(KvStore::new(Lessor::new(cluster.timing.election)), REQUEST_BYTES_MAX),
             applied: Index(0),
             connections: Connections::default(),
             // Ids of one life never meet those of another: the start time is part of them, as in etcd's id generator.
-            proposals: Proposals::new((peer.id.0 << 48) | (((now.0 / 1_000) << 8) & 0xffff_ffff_ffff)),
+            proposals: Proposals::new((id.0 << 48) | (((now.now.0 / 1_000) << 8) & 0xffff_ffff_ffff)),
             reads: Reads::default(),
+            transfers: Vec::new(),
             origins: BTreeMap::new(),
             lead: PeerId::NONE,
             leaderless: 0,
             lost_leader_at: None,
-            started_at: now,
-            greeted: BTreeSet::new(),
+            started_at: now.now,
             syncing_watchers: false,
             published: false,
-            panicked: false,
+            stopped: false,
+        };
+        // Members that its own log names, so that it can greet them before it has applied anything.
+        let changes = log.entries.iter().filter_map(|entry| ConfigChangeContext::decode(&conf_change(entry)?.context));
+        let named: Vec<super::api::Member> = changes.map(|context| context.member).collect();
+        member.know(&named, now.now);
+        member
+    }
+
+    /// Notes where these members are reached.
+    fn know(&mut self, members: &[super::api::Member], now: SimTime) {
+        for member in members.iter().filter(|member| PeerId(member.id) != self.id) {
+            if let Some(host) = member.peer_urls.iter().find_map(|url| self.cluster.host_at(url)) {
+                self.peers.add(PeerId(member.id), host, now);
+            }
         }
     }
 
@@ -250,8 +358,16 @@ impl Member {
     }
 
     /// Whether it must not run any longer.
-    pub fn has_panicked(&self) -> bool {
-        self.panicked
+    pub fn has_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    pub fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     /// Hosts of the clients that are connected to it.
@@ -269,17 +385,27 @@ impl Member {
     /// A message arrived.
     pub fn receive(&mut self, at: Moment, from: HostId, wire: &Wire, out: &mut Outbox) {
         match wire {
-            Wire::Peer(message) => self.step(at, message.clone()),
-            Wire::Greet { reply } => {
-                if let Some(peer) = self.cluster.peer_on(from) {
-                    self.greeted.insert(peer.id);
+            Wire::Peer(message) if self.membership.is_removed(message.from) => tell(from, Wire::Gone, out),
+            Wire::Peer(message) => {
+                self.peers.add(message.from, from, at.now);
+                self.peers.heard(message.from, at.now, false);
+                self.step(at, message.clone());
+            }
+            Wire::Greet { .. } | Wire::LinkHeartbeat => {
+                let anew = matches!(wire, Wire::Greet { reply: true });
+                if let Some(peer) = self.peers.on(from) {
+                    self.peers.heard(peer, at.now, anew);
                 }
-                if *reply {
-                    let answer = Wire::Greet { reply: false };
-                    let bytes = answer.size();
-                    out.send(from, answer, bytes, Delivery::Stream);
+                if anew {
+                    tell(from, Wire::Greet { reply: false }, out);
                 }
             }
+            Wire::Gone => self.stop(Fact::Removed, out),
+            Wire::MembersAsk => {
+                let members = Wire::Members { cluster_id: self.cluster_id, members: self.membership.list() };
+                tell(from, members, out);
+            }
+            Wire::Members { .. } => {}
             Wire::Client { conn, number, frame } => self.serve(at, from, *conn, *number, frame, out),
         }
         self.pump(at, out);
@@ -297,6 +423,8 @@ impl Member {
                 self.store.sync_watchers();
             }
             MemberNote::Sweep => self.sweep(true, out),
+            MemberNote::JoinTimeout => {}
+            MemberNote::Removed => self.stop(Fact::Removed, out),
             MemberNote::NotifyProgress => {
                 out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
                 self.store.notify_progress();
@@ -310,11 +438,14 @@ impl Member {
         self.connections.reset_all(out);
     }
 
+    fn stop(&mut self, why: Fact, out: &mut Outbox) {
+        self.stopped = true;
+        out.fact(why);
+    }
+
     fn greet_peers(&mut self, out: &mut Outbox) {
-        for peer in self.cluster.peers.iter().filter(|peer| peer.id != self.id) {
-            let wire = Wire::Greet { reply: true };
-            let bytes = wire.size();
-            out.send(peer.host, wire, bytes, Delivery::Stream);
+        for (_, host) in self.peers.iter() {
+            tell(host, Wire::Greet { reply: true }, out);
         }
         out.wake(FIRST_LOOK, Note::Member(MemberNote::FirstElection));
     }
@@ -323,8 +454,8 @@ impl Member {
     /// leader.
     fn hurry_first_election(&mut self, at: Moment, out: &mut Outbox) {
         let ticks = self.cluster.timing.election_ticks();
-        let alone = self.cluster.peers.len() == 1;
-        if alone || self.greeted.len() > 1 {
+        let alone = self.peers.is_empty();
+        if alone || self.peers.heard_of() > 1 {
             for _ in 0..ticks.saturating_sub(if alone { 1 } else { 2 }) {
                 self.with_node(at, |node| node.tick());
             }
@@ -345,7 +476,11 @@ impl Member {
             self.answer(reader.conn, reader.call, &reader.request, Err(EtcdError::Timeout.into()), out);
         }
         self.expire_proposals(at.now, out);
+        self.finish_transfers(at.now, out);
         self.publish(at, out);
+        for host in self.peers.idle(at.now) {
+            tell(host, Wire::LinkHeartbeat, out);
+        }
     }
 
     /// Ends the streams of clients that asked for a leader, when there has been none for too long.
@@ -389,21 +524,44 @@ impl Member {
             return self.answer(caller.0, caller.1, &call, Err(EtcdError::RequestTooLarge.into()), out);
         }
         let proposal = Proposal { began: at.now, caller: Some((caller.0, caller.1, call)) };
-        self.submit(at, id, data.into(), proposal, out);
+        self.submit(at, id, Proposed::Request(data.into()), proposal, out);
     }
 
-    fn submit(&mut self, at: Moment, id: u64, data: Bytes, proposal: Proposal, out: &mut Outbox) {
+    /// Puts a change of the cluster into the log; its caller is answered when it is applied here.
+    pub(super) fn propose_change(
+        &mut self,
+        at: Moment,
+        caller: (ConnId, CallId),
+        change: ConfChange,
+        call: &Request,
+        out: &mut Outbox,
+    ) {
+        let id = self.proposals.next_id();
+        let proposal = Proposal { began: at.now, caller: Some((caller.0, caller.1, call.clone())) };
+        self.submit(at, id, Proposed::Change(ConfChange { id, ..change }), proposal, out);
+    }
+
+    fn submit(&mut self, at: Moment, id: u64, proposed: Proposed, proposal: Proposal, out: &mut Outbox) {
         self.proposals.deadlines.push_back((at.now + self.cluster.timing.request_timeout(), id));
         self.proposals.waiting.insert(id, proposal);
-        self.proposals.parked.push_back((id, data));
+        self.proposals.parked.push_back((id, proposed));
         self.propose_parked(at, out);
+    }
+
+    /// Hands leadership to another member, as soon as that has every entry.
+    pub(super) fn transfer_leader(&mut self, at: Moment, to: PeerId) {
+        self.with_node(at, |node| node.transfer_leader(to));
     }
 
     /// Hands parked proposals to Raft; without a leader they stay where they are, as in etcd, until they run out.
     fn propose_parked(&mut self, at: Moment, out: &mut Outbox) {
         while self.node.raft().leader() != PeerId::NONE {
-            let Some((id, data)) = self.proposals.parked.pop_front() else { return };
-            if let Err(error) = self.with_node(at, |node| node.propose(data)) {
+            let Some((id, proposed)) = self.proposals.parked.pop_front() else { return };
+            let result = self.with_node(at, |node| match proposed {
+                Proposed::Request(data) => node.propose(data),
+                Proposed::Change(change) => node.propose_conf_change(change),
+            });
+            if let Err(error) = result {
                 // A transfer of leadership is under way, or too much waits for commitment.
                 let status = Status { code: Code::Unknown, message: error.to_string() };
                 self.fail_proposal(id, status, out);
@@ -444,8 +602,8 @@ impl Member {
         }
         if !self.published {
             self.published = true;
-            let peer = self.cluster.peer(self.id).expect("a member is one of its cluster's peers").clone();
-            let attributes = Attributes { name: peer.name, client_urls: vec![peer.client_url] };
+            let Machine { name, client_url, .. } = self.machine.clone();
+            let attributes = Attributes { name, client_urls: vec![client_url] };
             let request = ClusterMemberAttrSetRequest { member_id: self.id.0, member_attributes: Some(attributes) };
             self.submit_own(at, out, |own| own.cluster_member_attr_set = Some(request));
         }
@@ -463,7 +621,8 @@ impl Member {
         let header = RequestHeader { id, ..RequestHeader::default() };
         let mut own = InternalRaftRequest { header: Some(header), ..InternalRaftRequest::default() };
         fill(&mut own);
-        self.submit(at, id, own.encode_to_vec().into(), Proposal { began: at.now, caller: None }, out);
+        let data = Proposed::Request(own.encode_to_vec().into());
+        self.submit(at, id, data, Proposal { began: at.now, caller: None }, out);
     }
 
     // Reads.
@@ -489,7 +648,7 @@ impl Member {
 
     /// Works until nothing is ready or the disk has to finish first, and sends what there is to say.
     fn pump(&mut self, at: Moment, out: &mut Outbox) {
-        while self.saving.is_none() && !self.panicked && self.node.has_ready() {
+        while self.saving.is_none() && !self.stopped && self.node.has_ready() {
             let ready = self.node.ready();
             self.begin_ready(at, ready, out);
         }
@@ -501,7 +660,7 @@ impl Member {
     fn report(&mut self, out: &mut Outbox) {
         for event in self.node.drain_events() {
             if event.level() == Level::Fatal {
-                self.panicked = true;
+                self.stopped = true;
                 out.fact(Fact::Panicked { why: event.to_string() });
             }
             out.fact(Fact::Raft(event));
@@ -517,7 +676,7 @@ impl Member {
         if leads || !self.cluster.rules.fsync_before_ack {
             let (first, later) =
                 split_messages(std::mem::take(&mut ready.messages), self.cluster.rules.fsync_before_ack);
-            self.send_all(first, out);
+            self.send_all(at, first, out);
             ready.messages = later;
         }
         self.write(&ready, out);
@@ -559,7 +718,7 @@ impl Member {
             storage.append(&ready.entries);
             out.fact(Fact::Persisted { last: last.index });
         }
-        self.send_all(std::mem::take(&mut ready.messages), out);
+        self.send_all(at, std::mem::take(&mut ready.messages), out);
         for state in std::mem::take(&mut ready.read_states) {
             if let Ok(round) = <[u8; 8]>::try_from(&state.request_ctx[..]) {
                 self.reads.confirm(u64::from_be_bytes(round), state.index);
@@ -579,10 +738,10 @@ impl Member {
         self.begin_reads(at);
     }
 
-    fn send_all(&mut self, messages: Vec<raft::Message>, out: &mut Outbox) {
+    fn send_all(&mut self, at: Moment, messages: Vec<raft::Message>, out: &mut Outbox) {
         for message in messages {
-            let Some(peer) = self.cluster.peer(message.to) else { continue };
-            let host = peer.host;
+            let Some(host) = self.peers.host(message.to) else { continue };
+            self.peers.told(message.to, at.now);
             let origin = message.entries.last().and_then(|entry| self.origins.get(&entry.index).copied());
             let wire = Wire::Peer(message);
             let bytes = wire.size();
@@ -620,7 +779,7 @@ impl Member {
         match entry.entry_type {
             EntryType::EntryNormal if entry.data.is_empty() => {}
             EntryType::EntryNormal => self.apply_request(&entry, out),
-            EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_conf_change(at, &entry),
+            EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_conf_change(at, &entry, out),
         }
         let after = self.store.kv().revision();
         out.fact(Fact::Applied { entry, revision: (after != before).then_some(after) });
@@ -670,14 +829,56 @@ impl Member {
         }
     }
 
-    fn apply_conf_change(&mut self, at: Moment, entry: &Entry) {
-        let change = AnyConfChange::from_entry(entry).expect("every entry was encoded by a member");
-        if let AnyConfChange::V1(change) = &change
-            && let Some(peer) = self.cluster.peer(change.node_id)
-        {
-            self.membership.add(peer.id, vec![peer.peer_url.clone()]);
+    /// A change that does not fit any more when it comes back changes nothing; its proposer hears why.
+    fn apply_conf_change(&mut self, at: Moment, entry: &Entry, out: &mut Outbox) {
+        let mut change = conf_change(entry).expect("every entry was encoded by a member");
+        let result = self.membership.validate(&change);
+        let subject = change.node_id;
+        match result {
+            Ok(()) => self.take_in(at, &change, out),
+            Err(_) => change.node_id = PeerId::NONE,
         }
+        let id = change.id;
         self.with_node(at, |node| node.apply_conf_change(change));
+        let Some(Proposal { caller: Some((conn, call, asked)), .. }) = self.proposals.waiting.remove(&id) else {
+            return;
+        };
+        let result = result.map(|()| self.reconfigured(&asked, subject)).map_err(Status::from);
+        self.answer(conn, call, &asked, result, out);
+    }
+
+    /// The cluster is another now.
+    fn take_in(&mut self, at: Moment, change: &ConfChange, out: &mut Outbox) {
+        self.membership.apply(change);
+        match change.change_type {
+            ConfChangeType::RemoveNode if change.node_id == self.id => {
+                out.wake(STOP_DELAY, Note::Member(MemberNote::Removed));
+            }
+            ConfChangeType::RemoveNode => self.peers.remove(change.node_id),
+            _ => {
+                let member: Vec<_> = self.membership.member(change.node_id).cloned().into_iter().collect();
+                self.know(&member, at.now);
+            }
+        }
+    }
+}
+
+fn refuse_start(why: String, out: &mut Outbox) -> Booted {
+    out.fact(Fact::Refused { why });
+    Booted::Refused
+}
+
+/// Sends what belongs to the streams between members.
+fn tell(host: HostId, wire: Wire, out: &mut Outbox) {
+    let bytes = wire.size();
+    out.send(host, wire, bytes, Delivery::Stream);
+}
+
+/// The change that an entry holds. etcd proposes changes in their first form only.
+fn conf_change(entry: &Entry) -> Option<ConfChange> {
+    match AnyConfChange::from_entry(entry)? {
+        AnyConfChange::V1(change) => Some(change),
+        AnyConfChange::V2(_) => None,
     }
 }
 
@@ -707,7 +908,11 @@ impl Proposals {
 /// The entries with which every member of a new cluster begins: one for each member, already committed.
 fn bootstrap_entries(cluster: &Cluster) -> Vec<Entry> {
     let entry = |(position, peer): (usize, &Peer)| {
-        let change = ConfChange { change_type: ConfChangeType::AddNode, node_id: peer.id, ..ConfChange::default() };
+        let Machine { name, peer_url, .. } = peer.machine.clone();
+        let member = super::api::Member { id: peer.id.0, name, peer_urls: vec![peer_url], ..Default::default() };
+        let context = ConfigChangeContext { member, is_promote: false }.encode();
+        let change =
+            ConfChange { change_type: ConfChangeType::AddNode, node_id: peer.id, context, ..Default::default() };
         Entry { term: Term(1), index: Index(position as u64 + 1), ..AnyConfChange::V1(change).to_entry() }
     };
     cluster.peers.iter().enumerate().map(entry).collect()

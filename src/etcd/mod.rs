@@ -18,17 +18,22 @@ pub mod client;
 pub mod cluster;
 pub mod error;
 pub mod internal;
+pub mod join;
 pub mod lease;
 pub mod member;
+pub mod membership;
 pub mod mvcc;
+pub mod peers;
 mod reads;
+mod reconfigure;
 mod server;
 pub mod wal;
 pub mod wire;
 
 pub use client::{Client, ClientEvent, ClientId, ClientNote};
-pub use cluster::{Cluster, Peer, Rules, Timing};
-pub use member::{Member, MemberNote, Moment};
+pub use cluster::{Cluster, Machine, Peer, Rules, Snapshots, Timing};
+pub use join::{InitialClusterState, Joined, Joiner};
+pub use member::{Booted, Member, MemberNote, Moment};
 pub use server::refuse;
 pub use wire::Wire;
 
@@ -59,6 +64,8 @@ pub enum Fact {
     Refused {
         why: String,
     },
+    /// A member was removed from the cluster, and stopped.
+    Removed,
     /// A member found its log to contradict what the others hold, and stopped, as etcd panics.
     Panicked {
         why: String,

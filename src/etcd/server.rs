@@ -71,6 +71,15 @@ fn check(request: &Request) -> Result<(), EtcdError> {
     }
 }
 
+/// A learner has no say yet: it tells how it is, and what it holds to those who accept that it may be old.
+fn is_for_learners(request: &Request) -> bool {
+    match request {
+        Request::Status(_) => true,
+        Request::Range(range) => range.serializable,
+        _ => false,
+    }
+}
+
 /// Whether every read of the transaction may be stale.
 fn is_serializable(txn: &TxnRequest) -> bool {
     let serializable = |op: &RequestOp| matches!(&op.request, Some(RequestOpKind::Range(range)) if range.serializable);
@@ -124,6 +133,12 @@ impl Member {
     }
 
     fn call(&mut self, at: Moment, conn: ConnId, call: CallId, request: &Request, out: &mut Outbox) {
+        if self.membership.is_learner(self.id) && !is_for_learners(request) {
+            return self.answer(conn, call, request, Err(EtcdError::NotSupportedForLearner.into()), out);
+        }
+        if self.reconfigure(at, (conn, call), request, out) {
+            return;
+        }
         if let Err(error) = check(request) {
             return self.answer(conn, call, request, Err(error.into()), out);
         }
@@ -180,7 +195,7 @@ impl Member {
             raft_term: raft.term().0,
             raft_applied_index: self.applied().0,
             errors,
-            is_learner: false,
+            is_learner: self.membership.is_learner(self.id),
         }
     }
 
@@ -194,7 +209,12 @@ impl Member {
     ) {
         if let Ok(response) = &mut result {
             let revision = match response {
-                Response::MemberList(_) => 0,
+                // Upstream's header for these has no revision.
+                Response::MemberList(_)
+                | Response::MemberAdd(_)
+                | Response::MemberRemove(_)
+                | Response::MemberUpdate(_)
+                | Response::MemberPromote(_) => 0,
                 _ => match response.header() {
                     Some(header) if header.revision != 0 => header.revision,
                     _ => self.store.kv().revision(),
@@ -208,7 +228,7 @@ impl Member {
     }
 
     fn header(&self, revision: i64) -> ResponseHeader {
-        ResponseHeader { cluster_id: self.cluster.id, member_id: self.id.0, revision, raft_term: self.raft().term().0 }
+        ResponseHeader { cluster_id: self.cluster_id, member_id: self.id.0, revision, raft_term: self.raft().term().0 }
     }
 
     // Watches.

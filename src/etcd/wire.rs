@@ -4,7 +4,7 @@
 //! connection: each carries its number, and whoever misses one gives the connection up, so that what arrives is always
 //! an unbroken beginning of what was sent, as with TCP.
 
-use super::api::{Request, Response, WatchRequest, WatchResponse};
+use super::api::{self, Request, Response, WatchRequest, WatchResponse};
 use super::client::ClientId;
 use super::error::Status;
 use crate::raft;
@@ -40,6 +40,16 @@ pub enum Wire {
     /// A peer opens, or answers, the streams that carry Raft's messages.
     Greet {
         reply: bool,
+    },
+    /// An idle stream between peers shows that it lives.
+    LinkHeartbeat,
+    /// The answer to a peer that was removed: HTTP's 410.
+    Gone,
+    /// A starting member asks who is in the cluster: `GET /members`.
+    MembersAsk,
+    Members {
+        cluster_id: u64,
+        members: Vec<api::Member>,
     },
     Client {
         conn: ConnId,
@@ -90,7 +100,8 @@ impl Wire {
             Wire::Peer(message) => {
                 PEER_OVERHEAD + message.entries.iter().map(|entry| entry.encoded_size() as usize).sum::<usize>()
             }
-            Wire::Greet { .. } => 0,
+            Wire::Greet { .. } | Wire::LinkHeartbeat | Wire::Gone | Wire::MembersAsk => 0,
+            Wire::Members { members, .. } => members.iter().map(prost::Message::encoded_len).sum(),
             Wire::Client { frame, .. } => frame.size(),
         };
         u32::try_from(body + OVERHEAD).unwrap_or(u32::MAX)
@@ -117,6 +128,10 @@ impl fmt::Display for Wire {
             Wire::Peer(message) => write!(f, "{:?}", message.msg_type),
             Wire::Greet { reply: true } => f.write_str("GET /raft/stream"),
             Wire::Greet { reply: false } => f.write_str("200 OK"),
+            Wire::LinkHeartbeat => f.write_str("link heartbeat"),
+            Wire::Gone => f.write_str("410 Gone"),
+            Wire::MembersAsk => f.write_str("GET /members"),
+            Wire::Members { .. } => f.write_str("200 OK, members"),
             Wire::Client { frame, .. } => f.write_str(frame.name()),
         }
     }

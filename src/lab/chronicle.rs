@@ -50,7 +50,7 @@ pub enum Mark {
     Started {
         host: HostId,
     },
-    /// A member will not start, or stopped because its log contradicts the others'.
+    /// A member will not start, or stopped: it was removed, or its log contradicts the others'.
     Refused {
         host: HostId,
     },
@@ -107,7 +107,9 @@ impl Chronicle {
                 self.stops_leading(host);
                 self.push(at, event_id, Mark::Started { host });
             }
-            Fact::Refused { .. } | Fact::Panicked { .. } => self.push(at, event_id, Mark::Refused { host }),
+            Fact::Refused { .. } | Fact::Panicked { .. } | Fact::Removed => {
+                self.push(at, event_id, Mark::Refused { host })
+            }
             _ => {}
         }
     }

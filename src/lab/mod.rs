@@ -6,7 +6,8 @@
 //! What it offers to whoever watches: accessors, the trace with its causes, a [`Chronicle`] of what is worth a mark on a
 //! timeline, the [`Check`] of Raft's promises, and one version number per [`Topic`]. It holds no callback.
 
-use crate::etcd::{self, Cluster, Fact, Member, Wire};
+use crate::etcd::{self, Booted, Cluster, Fact, InitialClusterState, Joined, Joiner, Member, MemberNote, Wire};
+use crate::raft::PeerId;
 use crate::sim::{EventId, Fault, HostId, SimTime, state_hash::StateHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -70,8 +71,8 @@ pub struct Lab {
     seed: u64,
     sim: Sim,
     cluster: Arc<Cluster>,
-    /// By host; `None` while a machine is off or its member refuses to start.
-    members: Vec<Option<Member>>,
+    /// By host, without the workstation.
+    members: Vec<Process>,
     workstation: Workstation,
     inputs: u32,
     check: Check,
@@ -79,16 +80,25 @@ pub struct Lab {
     versions: [u64; Topic::ALL.len()],
 }
 
+/// The etcd process of a machine.
+#[derive(Clone, Debug, Hash)]
+enum Process {
+    /// The machine is off, its member refuses to start, or none was ever installed.
+    None,
+    Joining(Joiner),
+    Running(Box<Member>),
+}
+
 impl Lab {
     /// A world at time zero: every machine has just been switched on.
     pub fn new(scenario: Scenario, seed: u64) -> Lab {
         let cluster = scenario.cluster();
-        let hosts = cluster.peers.len();
+        let hosts = cluster.machines().count();
         let disks = vec![scenario.disk.profile(); hosts + 1];
         let workstation = Workstation::new(HostId(hosts as u16), &scenario, &cluster);
         let mut lab = Lab {
             sim: Sim::new(seed, scenario.link(), &disks),
-            members: vec![None; hosts],
+            members: vec![Process::None; hosts],
             check: Check::new(hosts),
             workstation,
             cluster,
@@ -98,8 +108,8 @@ impl Lab {
             chronicle: Chronicle::default(),
             versions: [0; Topic::ALL.len()],
         };
-        for host in 0..hosts {
-            lab.boot(HostId(host as u16));
+        for host in 0..lab.cluster.peers.len() {
+            lab.boot(HostId(host as u16), InitialClusterState::New);
         }
         lab
     }
@@ -128,13 +138,32 @@ impl Lab {
 
     /// The member on this host, while it runs.
     pub fn member(&self, host: HostId) -> Option<&Member> {
-        self.members.get(usize::from(host.0))?.as_ref()
+        match self.members.get(usize::from(host.0))? {
+            Process::Running(member) => Some(member),
+            Process::None | Process::Joining(_) => None,
+        }
+    }
+
+    /// Machines on which a member runs or may run, by host.
+    pub fn machines(&self) -> impl Iterator<Item = HostId> + use<> {
+        (0..self.members.len() as u16).map(HostId)
     }
 
     /// Members that run, with their hosts.
     pub fn members(&self) -> impl Iterator<Item = (HostId, &Member)> {
-        let numbered = self.members.iter().enumerate();
-        numbered.filter_map(|(host, member)| Some((HostId(host as u16), member.as_ref()?)))
+        self.machines().filter_map(|host| Some((host, self.member(host)?)))
+    }
+
+    /// The machine of a member: where it runs, or where those that run know it to be.
+    pub fn host_of(&self, id: PeerId) -> Option<HostId> {
+        if let Some(peer) = self.cluster.peer(id) {
+            return Some(peer.machine.host);
+        }
+        let runs = self.members().find(|(_, member)| member.id() == id).map(|(host, _)| host);
+        runs.or_else(|| {
+            let known = self.members().find_map(|(_, member)| member.membership().member(id))?;
+            known.peer_urls.iter().find_map(|url| self.cluster.host_at(url))
+        })
     }
 
     pub fn workstation(&self) -> &Workstation {
@@ -209,6 +238,9 @@ impl Lab {
                 self.touch(&[Topic::Network]);
                 self.deliver(to, from, &message);
             }
+            Occurrence::Woken { host, note: Note::Etcd(etcd::Note::Member(MemberNote::JoinTimeout)) } => {
+                self.at_joiner(host, |joiner, out| Some(joiner.timed_out(out)));
+            }
             Occurrence::Woken { host, note: Note::Etcd(etcd::Note::Member(note)) } => {
                 self.at_member(host, |member, at, out| member.wake(at, note, out));
             }
@@ -248,22 +280,54 @@ impl Lab {
             if let Wire::Client { conn, number, frame } = message.as_ref() {
                 self.at_workstation(|station, now, out| station.receive(now, *conn, *number, frame.clone(), out));
             }
-        } else if self.members[usize::from(to.0)].is_some() {
-            self.at_member(to, |member, at, out| member.receive(at, from, message, out));
-        } else {
-            // The machine runs, but nothing listens on it.
-            let mut out = etcd::Outbox::default();
-            etcd::refuse(from, message, &mut out);
-            self.perform(to, &mut out);
+            return;
+        }
+        match &self.members[usize::from(to.0)] {
+            Process::Running(_) => self.at_member(to, |member, at, out| member.receive(at, from, message, out)),
+            Process::Joining(_) => self.at_joiner(to, |joiner, out| joiner.receive(from, message, out)),
+            Process::None => {
+                // The machine runs, but nothing listens on it.
+                let mut out = etcd::Outbox::default();
+                etcd::refuse(from, message, &mut out);
+                self.perform(to, &mut out);
+            }
         }
     }
 
-    fn at_member(&mut self, host: HostId, act: impl FnOnce(&mut Member, etcd::Moment, &mut etcd::Outbox)) {
-        let at = etcd::Moment { now: self.sim.now(), event: self.sim.current() };
+    fn at_joiner(&mut self, host: HostId, act: impl FnOnce(&Joiner, &mut etcd::Outbox) -> Option<Joined>) {
+        let Process::Joining(joiner) = &self.members[usize::from(host.0)] else { return };
         let mut out = etcd::Outbox::default();
-        if let Some(member) = &mut self.members[usize::from(host.0)] {
+        let joined = act(joiner, &mut out);
+        let (cluster, seed, at) = (&self.cluster, self.seed, self.moment());
+        let machine = cluster.machine(host).expect("only a machine of the cluster joins");
+        let process = match joined {
+            None => None,
+            Some(Joined::Refused) => Some(Process::None),
+            Some(Joined::Bootstrap) => {
+                Some(Process::Running(Box::new(Member::bootstrap(cluster, machine, seed, at, &mut out))))
+            }
+            Some(Joined::Member { id, cluster_id, members }) => {
+                let member = Member::join(cluster, machine, (id, cluster_id), &members, seed, at, &mut out);
+                Some(Process::Running(Box::new(member)))
+            }
+        };
+        if let Some(process) = process {
+            self.members[usize::from(host.0)] = process;
+        }
+        self.perform(host, &mut out);
+        self.touch(&[Topic::Raft]);
+    }
+
+    fn moment(&self) -> etcd::Moment {
+        etcd::Moment { now: self.sim.now(), event: self.sim.current() }
+    }
+
+    fn at_member(&mut self, host: HostId, act: impl FnOnce(&mut Member, etcd::Moment, &mut etcd::Outbox)) {
+        let at = self.moment();
+        let mut out = etcd::Outbox::default();
+        if let Process::Running(member) = &mut self.members[usize::from(host.0)] {
             act(member, at, &mut out);
-            if member.has_panicked() {
+            if member.has_stopped() {
                 member.kill(&mut out);
                 self.remove_member(host);
             }
@@ -311,6 +375,7 @@ impl Lab {
             Fact::Started { .. }
             | Fact::Refused { .. }
             | Fact::Panicked { .. }
+            | Fact::Removed
             | Fact::Raft(_)
             | Fact::Appended { .. }
             | Fact::Persisted { .. }
@@ -324,7 +389,7 @@ impl Lab {
     fn inflict(&mut self, fault: Fault) {
         match fault {
             Fault::PowerOff { host } => self.remove_member(host),
-            Fault::Restart { host } => {
+            Fault::Restart { host } | Fault::Wipe { host } | Fault::Join { host } => {
                 let mut out = etcd::Outbox::default();
                 if let Some(member) = self.member(host) {
                     member.kill(&mut out);
@@ -337,24 +402,31 @@ impl Lab {
         let was_on = matches!(fault, Fault::PowerOn { host } if self.sim.powered(host));
         self.sim.inflict(fault);
         match fault {
-            Fault::PowerOn { host } if !was_on => self.boot(host),
-            Fault::Restart { host } if self.sim.powered(host) => self.boot(host),
+            Fault::PowerOn { host } if !was_on => self.boot(host, InitialClusterState::New),
+            Fault::Restart { host } => self.boot(host, InitialClusterState::New),
+            Fault::Join { host } => self.boot(host, InitialClusterState::Existing),
             _ => {}
         }
         self.touch(&[Topic::Raft, Topic::Network]);
     }
 
     fn remove_member(&mut self, host: HostId) {
-        if let Some(member) = self.members.get_mut(usize::from(host.0)) {
-            *member = None;
+        if let Some(process) = self.members.get_mut(usize::from(host.0)) {
+            *process = Process::None;
         }
     }
 
-    fn boot(&mut self, host: HostId) {
-        let Some(slot) = self.members.get_mut(usize::from(host.0)) else { return };
-        let at = etcd::Moment { now: self.sim.now(), event: self.sim.current() };
-        let mut out = etcd::Outbox::default();
-        *slot = Member::boot(&self.cluster, host, self.sim.disk_mut(host), self.seed, at, &mut out);
+    fn boot(&mut self, host: HostId, state: InitialClusterState) {
+        if usize::from(host.0) >= self.members.len() || !self.sim.powered(host) {
+            return;
+        }
+        let (at, seed, mut out) = (self.moment(), self.seed, etcd::Outbox::default());
+        let booted = Member::boot(&self.cluster, host, self.sim.disk_mut(host), state, seed, at, &mut out);
+        self.members[usize::from(host.0)] = match booted {
+            Booted::Running(member) => Process::Running(member),
+            Booted::Joining(joiner) => Process::Joining(joiner),
+            Booted::Refused => Process::None,
+        };
         self.perform(host, &mut out);
         self.touch(&[Topic::Raft]);
     }

@@ -1,6 +1,6 @@
 //! What a world is made of before anything happens: machines, wires, disks, flags. One line of text, `key=value` pairs.
 
-use crate::etcd::{Cluster, Rules, Timing};
+use crate::etcd::{Cluster, Machine, Rules, Snapshots, Timing};
 use crate::sim::{DiskProfile, HostId, Link, Micros};
 use std::sync::Arc;
 
@@ -8,12 +8,15 @@ use std::sync::Arc;
 pub struct Scenario {
     /// 1, 3, 5 or 7.
     pub members: u8,
+    /// Machines more, on which a member may be started later.
+    pub spares: u8,
     /// One way, between any two machines.
     pub latency: Micros,
     pub jitter: Micros,
     pub disk: DiskKind,
     pub timing: Timing,
     pub rules: Rules,
+    pub snapshots: Snapshots,
     pub terminals: u8,
 }
 
@@ -48,20 +51,22 @@ impl Default for Scenario {
     fn default() -> Scenario {
         Scenario {
             members: 3,
+            spares: 0,
             latency: Link::RACK.latency,
             jitter: Link::RACK.jitter,
             disk: DiskKind::Ssd,
             timing: Timing::default(),
             rules: Rules::default(),
+            snapshots: Snapshots::default(),
             terminals: 2,
         }
     }
 }
 
 impl Scenario {
-    /// Names of the machines by host: the members, then the learner's workstation.
+    /// Names of the machines by host: the members and the spare ones, then the learner's workstation.
     pub fn host_names(&self) -> Vec<String> {
-        let members = (1..=self.members).map(|number| format!("etcd-{number}"));
+        let members = (1..=self.members + self.spares).map(|number| format!("etcd-{number}"));
         members.chain(["workstation".to_owned()]).collect()
     }
 
@@ -74,12 +79,15 @@ impl Scenario {
     }
 
     pub fn cluster(&self) -> Arc<Cluster> {
-        let member = |number: u8| {
+        let machine = |number: u8| {
             let name = format!("etcd-{number}");
-            let (peer, client) = (format!("http://{name}:2380"), format!("http://{name}:2379"));
-            (HostId(u16::from(number) - 1), name, peer, client)
+            let (peer_url, client_url) = (format!("http://{name}:2380"), format!("http://{name}:2379"));
+            Machine { host: HostId(u16::from(number) - 1), name, peer_url, client_url }
         };
-        Cluster::new("etcd-cluster", (1..=self.members).map(member).collect(), self.timing, self.rules)
+        let mut machines: Vec<Machine> = (1..=self.members + self.spares).map(machine).collect();
+        let spares = machines.split_off(usize::from(self.members));
+        let cluster = Cluster::new("etcd-cluster", machines, self.timing, self.rules);
+        Arc::new(Cluster { spares, snapshots: self.snapshots, ..cluster })
     }
 
     /// Its text: only what differs from the default.
@@ -91,6 +99,7 @@ impl Scenario {
                 words.push(word);
             }
         };
+        differs(self.spares != standard.spares, format!("spares={}", self.spares));
         differs(self.latency != standard.latency, format!("latency={}us", self.latency.0));
         differs(self.jitter != standard.jitter, format!("jitter={}us", self.jitter.0));
         differs(self.disk != standard.disk, format!("disk={}", self.disk.name()));
@@ -100,6 +109,9 @@ impl Scenario {
             format!("heartbeat-interval={}", timing.0.heartbeat.0 / 1_000),
         );
         differs(timing.0.election != timing.1.election, format!("election-timeout={}", timing.0.election.0 / 1_000));
+        let (snapshots, usual) = (self.snapshots, standard.snapshots);
+        differs(snapshots.count != usual.count, format!("snapshot-count={}", snapshots.count));
+        differs(snapshots.catch_up != usual.catch_up, format!("snapshot-catchup-entries={}", snapshots.catch_up));
         differs(!self.rules.fsync_before_ack, "fsync-before-ack=off".to_owned());
         differs(self.terminals != standard.terminals, format!("terminals={}", self.terminals));
         words.join(" ")
@@ -118,6 +130,7 @@ impl Scenario {
                     "1" | "3" | "5" | "7" => scenario.members = value.as_bytes()[0] - b'0',
                     _ => return Err(format!("members={value}: expected 1, 3, 5 or 7")),
                 },
+                "spares" => scenario.spares = number(key, value, 0, 4)? as u8,
                 "latency" => scenario.latency = Micros(number(key, value.trim_end_matches("us"), 0, 60_000_000)?),
                 "jitter" => scenario.jitter = Micros(number(key, value.trim_end_matches("us"), 0, 60_000_000)?),
                 "disk" => {
@@ -128,6 +141,8 @@ impl Scenario {
                     scenario.timing.heartbeat = Micros::from_millis(number(key, value, 1, 50_000)?);
                 }
                 "election-timeout" => scenario.timing.election = Micros::from_millis(number(key, value, 5, 50_000)?),
+                "snapshot-count" => scenario.snapshots.count = number(key, value, 1, u64::MAX)?,
+                "snapshot-catchup-entries" => scenario.snapshots.catch_up = number(key, value, 0, u64::MAX)?,
                 "fsync-before-ack" => match value {
                     "on" | "off" => scenario.rules.fsync_before_ack = value == "on",
                     _ => return Err(format!("fsync-before-ack={value}: expected on or off")),
@@ -135,8 +150,9 @@ impl Scenario {
                 "terminals" => scenario.terminals = number(key, value, 1, 8)? as u8,
                 _ => {
                     return Err(format!(
-                        "unknown key \"{key}\"; expected members, latency, jitter, disk, heartbeat-interval, \
-                         election-timeout, fsync-before-ack or terminals"
+                        "unknown key \"{key}\"; expected members, spares, latency, jitter, disk, \
+                         heartbeat-interval, election-timeout, snapshot-count, snapshot-catchup-entries, \
+                         fsync-before-ack or terminals"
                     ));
                 }
             }
@@ -168,6 +184,7 @@ mod tests {
             "members=3",
             "members=5 latency=20000us jitter=0us disk=hdd heartbeat-interval=300 election-timeout=3000 terminals=1",
             "members=1 fsync-before-ack=off",
+            "members=3 spares=1 snapshot-count=50 snapshot-catchup-entries=10",
         ] {
             assert_eq!(Scenario::parse(text).unwrap().text(), text);
         }

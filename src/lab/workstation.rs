@@ -3,7 +3,7 @@
 use super::Scenario;
 use crate::etcd::client::{self, Address, Client, ClientEvent, ClientId, ClientNote, WatchKey};
 use crate::etcd::wire::{CallId, ConnId, Frame};
-use crate::etcd::{Cluster, Fact, Outbox};
+use crate::etcd::{Cluster, Fact, Machine as Server, Outbox};
 use crate::shell::process::{Ask, CallError, Program as _, Tell, Token};
 use crate::shell::{Machine, Shell};
 use crate::sim::{Fault, HostId, Micros, SimTime};
@@ -122,11 +122,10 @@ impl Terminal {
 impl Workstation {
     pub(super) fn new(host: HostId, scenario: &Scenario, cluster: &Cluster) -> Workstation {
         let authority = |url: &str| client::authority(url).to_owned();
-        let endpoints: Vec<String> = cluster.peers.iter().map(|peer| authority(&peer.client_url)).collect();
-        let addresses = Addresses {
-            authorities: cluster.peers.iter().map(|peer| (authority(&peer.client_url), peer.host)).collect(),
-            machines: scenario.host_names(),
-        };
+        let endpoints: Vec<String> = cluster.peers.iter().map(|peer| authority(&peer.machine.client_url)).collect();
+        let reached = |machine: &Server| (authority(&machine.client_url), machine.host);
+        let addresses =
+            Addresses { authorities: cluster.machines().map(reached).collect(), machines: scenario.host_names() };
         let machine = Machine {
             name: "workstation".to_owned(),
             hosts: scenario.host_names(),

@@ -53,7 +53,7 @@ impl<'a> Object<'a> for Facts<'a> {
         match name {
             "now" => Some(millis(lab.now())),
             "since" => Some(millis(self.since)),
-            "members" => Some(series(lab.cluster().peers.len(), move |host| Some(member(lab, HostId(host as u16))))),
+            "members" => Some(series(lab.machines().count(), move |host| Some(member(lab, HostId(host as u16))))),
             "leader" => Some(Value::text(leader(lab).map_or("", |host| member_name(lab, host)))),
             "term" => Some(Value::number(lab.members().map(|(_, member)| member.raft().term().0).max().unwrap_or(0))),
             "kv" => Some(keys(most_advanced(lab).map(|member| member.store().kv()))),
@@ -95,7 +95,7 @@ pub fn leader(lab: &Lab) -> Option<HostId> {
 }
 
 pub fn member_name(lab: &Lab, host: HostId) -> &str {
-    lab.cluster().peers.get(usize::from(host.0)).map_or("", |peer| &peer.name)
+    lab.cluster().machine(host).map_or("", |machine| &machine.name)
 }
 
 fn most_advanced(lab: &Lab) -> Option<&Member> {
@@ -125,8 +125,8 @@ fn member<'a>(lab: &'a Lab, host: HostId) -> Value<'a> {
         "role" => Some(Value::text(member.map_or("off", |member| role(member.raft().state())))),
         "term" => of(|member| member.raft().term().0),
         "leader" => {
-            let lead = member.and_then(|member| lab.cluster().peer(member.lead()));
-            Some(Value::text(lead.map_or("", |peer| peer.name.as_str())))
+            let lead = member.and_then(|member| lab.host_of(member.lead()));
+            Some(Value::text(lead.map_or("", |host| member_name(lab, host))))
         }
         "commit" => of(|member| member.raft().committed().0),
         "applied" => of(|member| member.applied().0),

@@ -164,7 +164,7 @@ pub fn fill(text: &str, lab: &Lab) -> Result<String, String> {
 
 fn machine(placeholder: &str, lab: &Lab) -> Option<HostId> {
     let leads = leader(lab);
-    let mut hosts = (0..lab.cluster().peers.len()).map(|host| HostId(host as u16));
+    let mut hosts = lab.machines();
     let follows = |host: &HostId| lab.member(*host).is_some() && Some(*host) != leads;
     match placeholder {
         "{leader}" => leads,

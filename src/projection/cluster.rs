@@ -124,7 +124,7 @@ pub fn role(state: StateType) -> &'static str {
 impl Running {
     fn of(lab: &Lab, host: HostId, member: &Member) -> Running {
         let raft = member.raft();
-        let host_of = |id: PeerId| lab.cluster().peer(id).map(|peer| peer.host);
+        let host_of = |id: PeerId| lab.host_of(id);
         let last = raft.last_index().0;
         let first = (last.saturating_sub(CELLS_MAX) + 1).max(raft.first_index().0);
         let durable = member.storage().last_index().0;
@@ -282,7 +282,7 @@ impl WireView {
 
     /// Every pair of hosts, the workstation last.
     pub fn pairs(lab: &Lab) -> Vec<(HostId, HostId)> {
-        let hosts = lab.cluster().peers.len() as u16 + 1;
+        let hosts = lab.workstation().host().0 + 1;
         (0..hosts).flat_map(|a| (a + 1..hosts).map(move |b| (HostId(a), HostId(b)))).collect()
     }
 
@@ -383,6 +383,9 @@ pub fn verdict(wire: &Wire) -> Option<bool> {
     match wire {
         Wire::Peer(message) => message.msg_type.is_response().then_some(!message.reject),
         Wire::Greet { reply } => (!reply).then_some(true),
+        Wire::Members { .. } => Some(true),
+        Wire::Gone => Some(false),
+        Wire::LinkHeartbeat | Wire::MembersAsk => None,
         Wire::Client { frame, .. } => match frame {
             Frame::Answer { result, .. } => Some(result.is_ok()),
             Frame::Opened | Frame::Pong => Some(true),
@@ -454,7 +457,7 @@ pub fn promises(lab: &Lab) -> Vec<PromiseView> {
 
 /// Hosts of the world: members first, the workstation last.
 pub fn hosts(lab: &Lab) -> Vec<HostId> {
-    (0..=lab.cluster().peers.len() as u16).map(HostId).collect()
+    (0..=lab.workstation().host().0).map(HostId).collect()
 }
 
 /// The latest thing worth saying aloud: an election or a fault.

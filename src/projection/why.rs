@@ -285,6 +285,12 @@ fn sent(lab: &Lab, event: &TraceEvent, name: &str, to: HostId, wire: &Wire) -> S
     match wire {
         Wire::Greet { reply: true } => format!("{name} greeted {to_name}"),
         Wire::Greet { reply: false } => format!("{name} greeted {to_name} back"),
+        Wire::LinkHeartbeat => format!("{name} showed {to_name} that their stream lives"),
+        Wire::Gone => format!("{name} told {to_name} that it was removed from the cluster"),
+        Wire::MembersAsk => format!("{name} asked {to_name} who is in the cluster"),
+        Wire::Members { members, .. } => {
+            format!("{name} told {to_name} of {}", words::count(members.len(), "member"))
+        }
         Wire::Peer(message) => raft_sent(lab, event, name, &to_name, message),
         Wire::Client { frame, .. } => match frame {
             Frame::Open => format!("The client opened a connection to {to_name}"),
@@ -313,7 +319,7 @@ fn sent(lab: &Lab, event: &TraceEvent, name: &str, to: HostId, wire: &Wire) -> S
 }
 
 fn subject(lab: &Lab, host: HostId) -> String {
-    if lab.cluster().peer_on(host).is_some() { words::host(lab, host) } else { "The client".to_owned() }
+    if host != lab.workstation().host() { words::host(lab, host) } else { "The client".to_owned() }
 }
 
 fn raft_sent(lab: &Lab, event: &TraceEvent, name: &str, to: &str, message: &Message) -> String {

@@ -12,14 +12,14 @@ const QUOTED_CHARS: usize = 40;
 
 /// The name of a machine; the learner's own is "you".
 pub fn host(lab: &Lab, host: HostId) -> String {
-    match lab.cluster().peer_on(host) {
-        Some(peer) => peer.name.clone(),
+    match lab.cluster().machine(host) {
+        Some(machine) => machine.name.clone(),
         None => "you".to_owned(),
     }
 }
 
 pub fn peer(lab: &Lab, id: PeerId) -> String {
-    lab.cluster().peer(id).map_or_else(|| id.to_string(), |peer| peer.name.clone())
+    lab.host_of(id).map_or_else(|| id.to_string(), |at| host(lab, at))
 }
 
 /// `14.203 118 s`: to the microsecond, in groups that the eye can hold.

@@ -5,10 +5,7 @@
 
 use super::process::{Ask, Program, Tell};
 use super::text;
-use crate::sim::{Micros, SimTime};
-
-/// Seconds from 1970 to the moment at which every world begins: 2026-01-01T00:00:00Z.
-pub const EPOCH_SECONDS: u64 = 1_767_225_600;
+use crate::sim::{EPOCH_SECONDS, Micros, SimTime};
 
 /// Bytes that a filter holds back at most; what comes after is not kept.
 const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -14,6 +14,8 @@ pub const VERBS: &[(&str, &str, &str)] = &[
     ("power-off", "HOST", "cut the power: memory and what the disk had not synced are gone"),
     ("power-on", "HOST", "give the power back"),
     ("restart", "HOST", "kill the process and start it again"),
+    ("wipe", "HOST", "kill the process and delete its data directory"),
+    ("join", "HOST", "delete the data directory and start etcd with --initial-cluster-state=existing"),
     ("cut", "A B [--one-way]", "nothing passes between A and B, or only not from A to B"),
     ("heal", "A B", "undo `cut` between A and B"),
     ("heal", "--all", "undo every `cut`"),

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
+/// The Unix time at which every world begins: 2026-01-01T00:00:00Z.
+pub const EPOCH_SECONDS: u64 = 1_767_225_600;
+
 /// A span of virtual time in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Micros(pub u64);

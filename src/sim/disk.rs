@@ -88,6 +88,11 @@ impl Disk {
         }
     }
 
+    /// Every file is deleted.
+    pub(super) fn wipe(&mut self) {
+        self.files.clear();
+    }
+
     /// The power fails: what was not synced is lost, or torn.
     pub(super) fn crash(&mut self, now: SimTime) {
         self.busy_until = now;

@@ -27,6 +27,14 @@ pub enum Fault {
     Restart {
         host: HostId,
     },
+    /// The process is killed and its data directory deleted.
+    Wipe {
+        host: HostId,
+    },
+    /// As [`Fault::Wipe`]; then the process is started to join the running cluster, which must expect it.
+    Join {
+        host: HostId,
+    },
     /// Nothing passes from `from` to `to`, nor back unless `one_way`.
     Cut {
         from: HostId,
@@ -91,7 +99,9 @@ impl Fault {
             ("power-off", [name]) => Ok(Fault::PowerOff { host: host(name)? }),
             ("power-on", [name]) => Ok(Fault::PowerOn { host: host(name)? }),
             ("restart", [name]) => Ok(Fault::Restart { host: host(name)? }),
-            ("power-off" | "power-on" | "restart", _) => usage("HOST"),
+            ("wipe", [name]) => Ok(Fault::Wipe { host: host(name)? }),
+            ("join", [name]) => Ok(Fault::Join { host: host(name)? }),
+            ("power-off" | "power-on" | "restart" | "wipe" | "join", _) => usage("HOST"),
             ("cut", ["--one-way", a, b] | [a, "--one-way", b] | [a, b, "--one-way"]) => {
                 let (from, to) = link(host(a)?, host(b)?)?;
                 Ok(Fault::Cut { from, to, one_way: true })
@@ -151,6 +161,8 @@ impl Fault {
             Fault::PowerOff { host } => format!("power-off {}", name(host)),
             Fault::PowerOn { host } => format!("power-on {}", name(host)),
             Fault::Restart { host } => format!("restart {}", name(host)),
+            Fault::Wipe { host } => format!("wipe {}", name(host)),
+            Fault::Join { host } => format!("join {}", name(host)),
             Fault::Cut { from, to, one_way } => {
                 format!("cut {} {}{}", name(from), name(to), if one_way { " --one-way" } else { "" })
             }
@@ -231,6 +243,8 @@ mod tests {
             "power-off etcd-1",
             "power-on etcd-2",
             "restart etcd-3",
+            "wipe etcd-3",
+            "join etcd-2",
             "cut etcd-1 etcd-2",
             "cut etcd-1 etcd-2 --one-way",
             "heal etcd-1 etcd-2",

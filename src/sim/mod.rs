@@ -20,7 +20,7 @@ pub mod state_hash;
 pub mod trace;
 pub mod world;
 
-pub use clock::{Micros, SimTime};
+pub use clock::{EPOCH_SECONDS, Micros, SimTime};
 pub use disk::{Disk, DiskProfile};
 pub use fault::{Fault, HostId, PacketId, Ppm};
 pub use network::{Delivery, Link, Network};

@@ -399,6 +399,11 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                     machine.disk.flush();
                 }
             }
+            Fault::Wipe { host } | Fault::Join { host } => {
+                let machine = &mut self.machines[usize::from(host.0)];
+                machine.boot += u32::from(machine.powered);
+                machine.disk.wipe();
+            }
             Fault::Cut { from, to, one_way } => self.links_between(from, to, one_way, |link| link.cut = true),
             Fault::Heal { from, to } => self.links_between(from, to, false, |link| link.cut = false),
             Fault::HealAll => self.network.heal_all(),

@@ -189,7 +189,7 @@ impl Runner {
                 None => writeln!(output, "{name}: off"),
                 Some(member) => {
                     let raft = member.raft();
-                    let lead = self.lab.cluster().peer(raft.leader()).map_or("none", |peer| &peer.name);
+                    let lead = self.lab.host_of(raft.leader()).map_or("none", |host| &names[usize::from(host.0)]);
                     writeln!(output, "{name}: {:?} term {} lead {lead}", raft.state(), raft.term().0)
                 }
             }

@@ -1,6 +1,6 @@
 //! What commands share: the connection's settings from flags and environment, a call, and how failures read.
 
-use super::super::filters::{EPOCH_SECONDS, iso_time};
+use super::super::filters::iso_time;
 use super::super::interpreter::Context;
 use super::super::printers::go::json_string;
 use super::super::printers::{Display, Format};
@@ -10,7 +10,7 @@ use super::table::{Action, Command, GLOBAL};
 use super::{EXIT_BAD_ARGS, EXIT_BAD_CONNECTION, EXIT_BAD_FEATURE, EXIT_ERROR, Failure};
 use crate::etcd::api::{Request, Response};
 use crate::etcd::error::{Code, Status};
-use crate::sim::{Micros, SimTime};
+use crate::sim::{EPOCH_SECONDS, Micros, SimTime};
 
 /// What upstream prints of the client's address in memory. Simplified: always the same, so that a run can be replayed.
 const POINTER: &str = "0xc000392a80";
