@@ -13,8 +13,8 @@
 //! Upstream: `server/etcdserver/raft.go`, `server.go`.
 // Simplified: the store is rebuilt from the whole log at start-up instead of from a backend file; etcd keeps both.
 
-use super::api::{Request, Response};
-use super::apply;
+use super::api::Request;
+use super::applier::Applier;
 use super::cluster::{Cluster, Machine, Peer};
 use super::error::{Code, EtcdError, Status};
 use super::internal::{
@@ -99,8 +99,7 @@ pub struct Member {
     wal: wal::Encoder,
     /// The Ready whose records are on their way to the disk.
     saving: Option<Ready>,
-    pub(super) membership: Membership,
-    pub(super) store: WatchableStore,
+    pub(super) applier: Applier,
     applied: Index,
     pub(super) connections: Connections,
     proposals: Proposals,
@@ -292,8 +291,10 @@ impl Member {
             node,
             wal: log.encoder,
             saving: None,
-            membership: Membership::default(),
-            store: WatchableStore::new(KvStore::new(Lessor::new(cluster.timing.election)), REQUEST_BYTES_MAX),
+            applier: Applier::new(WatchableStore::new(
+                KvStore::new(Lessor::new(cluster.timing.election)),
+                REQUEST_BYTES_MAX,
+            )),
             applied: Index(0),
             connections: Connections::default(),
             // Ids of one life never meet those of another: the start time is part of them, as in etcd's id generator.
@@ -345,11 +346,11 @@ impl Member {
     }
 
     pub fn store(&self) -> &WatchableStore {
-        &self.store
+        &self.applier.store
     }
 
     pub fn members(&self) -> Vec<super::api::Member> {
-        self.membership.list()
+        self.applier.membership.list()
     }
 
     /// The leader as this member knows it, or [`PeerId::NONE`].
@@ -367,7 +368,7 @@ impl Member {
     }
 
     pub fn membership(&self) -> &Membership {
-        &self.membership
+        &self.applier.membership
     }
 
     /// Hosts of the clients that are connected to it.
@@ -385,7 +386,7 @@ impl Member {
     /// A message arrived.
     pub fn receive(&mut self, at: Moment, from: HostId, wire: &Wire, out: &mut Outbox) {
         match wire {
-            Wire::Peer(message) if self.membership.is_removed(message.from) => tell(from, Wire::Gone, out),
+            Wire::Peer(message) if self.applier.membership.is_removed(message.from) => tell(from, Wire::Gone, out),
             Wire::Peer(message) => {
                 self.peers.add(message.from, from, at.now);
                 self.peers.heard(message.from, at.now, false);
@@ -402,7 +403,7 @@ impl Member {
             }
             Wire::Gone => self.stop(Fact::Removed, out),
             Wire::MembersAsk => {
-                let members = Wire::Members { cluster_id: self.cluster_id, members: self.membership.list() };
+                let members = Wire::Members { cluster_id: self.cluster_id, members: self.applier.membership.list() };
                 tell(from, members, out);
             }
             Wire::Members { .. } => {}
@@ -420,14 +421,14 @@ impl Member {
             MemberNote::FirstElection => self.hurry_first_election(at, out),
             MemberNote::SyncWatchers => {
                 self.syncing_watchers = false;
-                self.store.sync_watchers();
+                self.applier.store.sync_watchers();
             }
             MemberNote::Sweep => self.sweep(true, out),
             MemberNote::JoinTimeout => {}
             MemberNote::Removed => self.stop(Fact::Removed, out),
             MemberNote::NotifyProgress => {
                 out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
-                self.store.notify_progress();
+                self.applier.store.notify_progress();
             }
         }
         self.pump(at, out);
@@ -608,7 +609,11 @@ impl Member {
             self.submit_own(at, out, |own| own.cluster_member_attr_set = Some(request));
         }
         let leads = self.lead == self.id;
-        if leads && self.membership.version.is_none() && !self.proposals.version && self.membership.all_published() {
+        if leads
+            && self.applier.membership.version.is_none()
+            && !self.proposals.version
+            && self.applier.membership.all_published()
+        {
             self.proposals.version = true;
             let (minor, _) = VERSION.rsplit_once('.').expect("a version has three parts");
             let request = ClusterVersionSetRequest { ver: format!("{minor}.0") };
@@ -775,54 +780,33 @@ impl Member {
         assert!(entry.index.0 == self.applied.0 + 1, "entries are applied in order, each once");
         self.applied = entry.index;
         self.origins.remove(&entry.index);
-        let before = self.store.kv().revision();
+        let before = self.applier.store.kv().revision();
         match entry.entry_type {
             EntryType::EntryNormal if entry.data.is_empty() => {}
             EntryType::EntryNormal => self.apply_request(&entry, out),
             EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_conf_change(at, &entry, out),
         }
-        let after = self.store.kv().revision();
+        let after = self.applier.store.kv().revision();
         out.fact(Fact::Applied { entry, revision: (after != before).then_some(after) });
     }
 
     fn apply_request(&mut self, entry: &Entry, out: &mut Outbox) {
         let request = InternalRaftRequest::decode(entry.data.clone()).expect("every entry was encoded by a member");
         let id = request.header.as_ref().map_or(0, |header| header.id);
-        let result = self.apply_internal(request, out);
+        let compacts = request.compaction.as_ref().map(|compaction| compaction.physical);
+        let result = self.applier.apply(request);
+        if let (Some(physical), Ok(_)) = (compacts, &result) {
+            self.sweep(!physical, out);
+        }
         let Some(proposal) = self.proposals.waiting.remove(&id) else { return };
         if let Some((conn, call, asked)) = proposal.caller {
-            let result = result.map_err(Status::from);
             self.answer(conn, call, &asked, result, out);
-        }
-    }
-
-    /// Carries out a committed request. Everything here depends on the log alone, so that every member does the same.
-    fn apply_internal(&mut self, request: InternalRaftRequest, out: &mut Outbox) -> Result<Response, EtcdError> {
-        if let Some(put) = request.put {
-            apply::apply_put(&mut self.store, &put).map(Response::Put)
-        } else if let Some(delete) = request.delete_range {
-            apply::apply_delete_range(&mut self.store, &delete).map(Response::DeleteRange)
-        } else if let Some(txn) = request.txn {
-            apply::apply_txn(&mut self.store, &txn).map(Response::Txn)
-        } else if let Some(compaction) = request.compaction {
-            let response = apply::apply_compact(&mut self.store, &compaction)?;
-            self.sweep(!compaction.physical, out);
-            Ok(Response::Compact(response))
-        } else {
-            if let Some(set) = request.cluster_version_set {
-                self.membership.version = Some(set.ver);
-            }
-            if let Some(set) = request.cluster_member_attr_set {
-                let attributes = set.member_attributes.unwrap_or_default();
-                self.membership.publish(PeerId(set.member_id), attributes.name, attributes.client_urls);
-            }
-            Ok(Response::MemberList(super::api::MemberListResponse::default()))
         }
     }
 
     /// Removes what compaction left behind: one batch after another with pauses, or all of it for a caller that waits.
     fn sweep(&mut self, with_pauses: bool, out: &mut Outbox) {
-        while !self.store.kv_mut().compact_step(COMPACTION_BATCH) {
+        while !self.applier.store.kv_mut().compact_step(COMPACTION_BATCH) {
             if with_pauses {
                 return out.wake(COMPACTION_PAUSE, Note::Member(MemberNote::Sweep));
             }
@@ -832,7 +816,7 @@ impl Member {
     /// A change that does not fit any more when it comes back changes nothing; its proposer hears why.
     fn apply_conf_change(&mut self, at: Moment, entry: &Entry, out: &mut Outbox) {
         let mut change = conf_change(entry).expect("every entry was encoded by a member");
-        let result = self.membership.validate(&change);
+        let result = self.applier.membership.validate(&change);
         let subject = change.node_id;
         match result {
             Ok(()) => self.take_in(at, &change, out),
@@ -849,14 +833,14 @@ impl Member {
 
     /// The cluster is another now.
     fn take_in(&mut self, at: Moment, change: &ConfChange, out: &mut Outbox) {
-        self.membership.apply(change);
+        self.applier.membership.apply(change);
         match change.change_type {
             ConfChangeType::RemoveNode if change.node_id == self.id => {
                 out.wake(STOP_DELAY, Note::Member(MemberNote::Removed));
             }
             ConfChangeType::RemoveNode => self.peers.remove(change.node_id),
             _ => {
-                let member: Vec<_> = self.membership.member(change.node_id).cloned().into_iter().collect();
+                let member: Vec<_> = self.applier.membership.member(change.node_id).cloned().into_iter().collect();
                 self.know(&member, at.now);
             }
         }

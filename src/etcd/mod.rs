@@ -13,6 +13,7 @@ use crate::raft;
 use crate::sim;
 
 pub mod api;
+pub mod applier;
 pub mod apply;
 pub mod client;
 pub mod cluster;

@@ -57,10 +57,10 @@ impl Member {
 
     fn member_add(&self, at: Moment, request: &MemberAddRequest) -> Result<Planned, EtcdError> {
         let urls = checked_urls(&request.peer_urls)?;
-        if !request.is_learner && !self.membership.is_ready_to_add_voter() {
+        if !request.is_learner && !self.applier.membership.is_ready_to_add_voter() {
             return Err(EtcdError::MemberNotEnoughStarted);
         }
-        if self.connected_voters(at.now) < self.membership.voters().count() {
+        if self.connected_voters(at.now) < self.applier.membership.voters().count() {
             return Err(EtcdError::Unhealthy);
         }
         let member = membership::new_member(urls, EPOCH_SECONDS + at.now.0 / 1_000_000, request.is_learner);
@@ -70,17 +70,17 @@ impl Member {
 
     fn member_remove(&self, at: Moment, id: PeerId) -> Result<Planned, EtcdError> {
         let planned = (ConfChangeType::RemoveNode, id, ConfigChangeContext::default());
-        if self.membership.is_learner(id) {
+        if self.applier.membership.is_learner(id) {
             return Ok(planned);
         }
-        if !self.membership.is_ready_to_remove_voter(id) {
+        if !self.applier.membership.is_ready_to_remove_voter(id) {
             return Err(EtcdError::MemberNotEnoughStarted);
         }
         // One that is down takes nothing from the quorum that works.
         if id != self.id && self.peers.active_since(id, at.now).is_none() {
             return Ok(planned);
         }
-        let voters = self.membership.voters().count();
+        let voters = self.applier.membership.voters().count();
         if self.connected_voters(at.now).saturating_sub(1) < 1 + voters.saturating_sub(1) / 2 {
             return Err(EtcdError::Unhealthy);
         }
@@ -105,10 +105,10 @@ impl Member {
         if matched(id).is_some_and(|learner| learner.0 * 10 < leader.0 * 9) {
             return Err(EtcdError::LearnerNotReady);
         }
-        if !self.membership.is_ready_to_promote() {
+        if !self.applier.membership.is_ready_to_promote() {
             return Err(EtcdError::MemberNotEnoughStarted);
         }
-        let member = self.membership.member(id).cloned().unwrap_or_default();
+        let member = self.applier.membership.member(id).cloned().unwrap_or_default();
         Ok((ConfChangeType::AddNode, id, ConfigChangeContext { member, is_promote: true }))
     }
 
@@ -117,15 +117,15 @@ impl Member {
         let since = now - HEALTH_INTERVAL;
         let connected =
             |id: PeerId| id == self.id || self.peers.active_since(id, now).is_some_and(|active| active < since);
-        self.membership.voters().filter(|member| connected(PeerId(member.id))).count()
+        self.applier.membership.voters().filter(|member| connected(PeerId(member.id))).count()
     }
 
     /// The answer to a change that was carried out.
     pub(super) fn reconfigured(&self, request: &Request, id: PeerId) -> Response {
-        let members = self.membership.list();
+        let members = self.applier.membership.list();
         match request {
             Request::MemberAdd(_) => {
-                let member = self.membership.member(id).cloned();
+                let member = self.applier.membership.member(id).cloned();
                 Response::MemberAdd(MemberAddResponse { header: None, member, members })
             }
             Request::MemberRemove(_) => Response::MemberRemove(MemberRemoveResponse { header: None, members }),
@@ -146,7 +146,7 @@ impl Member {
     ) {
         let error = if self.lead() != self.id {
             Some(EtcdError::NotLeader)
-        } else if self.membership.member(transferee).is_none_or(|member| member.is_learner) {
+        } else if self.applier.membership.member(transferee).is_none_or(|member| member.is_learner) {
             Some(EtcdError::BadLeaderTransferee)
         } else {
             None

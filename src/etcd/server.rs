@@ -128,12 +128,12 @@ impl Member {
 
     fn hang_up(&mut self, conn: ConnId) {
         if self.connections.0.remove(&conn).is_some_and(|connection| connection.streams) {
-            self.store.close_stream(conn.0);
+            self.applier.store.close_stream(conn.0);
         }
     }
 
     fn call(&mut self, at: Moment, conn: ConnId, call: CallId, request: &Request, out: &mut Outbox) {
-        if self.membership.is_learner(self.id) && !is_for_learners(request) {
+        if self.applier.membership.is_learner(self.id) && !is_for_learners(request) {
             return self.answer(conn, call, request, Err(EtcdError::NotSupportedForLearner.into()), out);
         }
         if self.reconfigure(at, (conn, call), request, out) {
@@ -165,10 +165,10 @@ impl Member {
     pub(super) fn answer_read(&mut self, reader: Reader, out: &mut Outbox) {
         let Reader { conn, call, request } = reader;
         let result = match &request {
-            Request::Range(range) => apply::apply_range(self.store.kv(), range).map(Response::Range),
-            Request::Txn(txn) => apply::apply_txn(&mut self.store, txn).map(Response::Txn),
+            Request::Range(range) => apply::apply_range(self.applier.store.kv(), range).map(Response::Range),
+            Request::Txn(txn) => apply::apply_txn(&mut self.applier.store, txn).map(Response::Txn),
             Request::MemberList(_) => {
-                Ok(Response::MemberList(MemberListResponse { header: None, members: self.membership.list() }))
+                Ok(Response::MemberList(MemberListResponse { header: None, members: self.applier.membership.list() }))
             }
             Request::Status(_) => Ok(Response::Status(self.status())),
             Request::HashKv(HashKvRequest { revision }) => self.hash_kv(*revision).map(Response::HashKv),
@@ -178,8 +178,8 @@ impl Member {
     }
 
     fn hash_kv(&self, revision: i64) -> Result<HashKvResponse, EtcdError> {
-        let hash = self.store.kv().hash_kv(revision)?;
-        Ok(HashKvResponse { header: None, hash, compact_revision: self.store.kv().compact_revision() })
+        let hash = self.applier.store.kv().hash_kv(revision)?;
+        Ok(HashKvResponse { header: None, hash, compact_revision: self.applier.store.kv().compact_revision() })
     }
 
     fn status(&self) -> StatusResponse {
@@ -188,14 +188,14 @@ impl Member {
         StatusResponse {
             header: None,
             version: VERSION.to_owned(),
-            db_size: self.store.kv().db_size(),
-            db_size_in_use: self.store.kv().db_size_in_use(),
+            db_size: self.applier.store.kv().db_size(),
+            db_size_in_use: self.applier.store.kv().db_size_in_use(),
             leader: self.lead().0,
             raft_index: raft.committed().0,
             raft_term: raft.term().0,
             raft_applied_index: self.applied().0,
             errors,
-            is_learner: self.membership.is_learner(self.id),
+            is_learner: self.applier.membership.is_learner(self.id),
         }
     }
 
@@ -217,7 +217,7 @@ impl Member {
                 | Response::MemberPromote(_) => 0,
                 _ => match response.header() {
                     Some(header) if header.revision != 0 => header.revision,
-                    _ => self.store.kv().revision(),
+                    _ => self.applier.store.kv().revision(),
                 },
             };
             *response.header_mut() = self.header(revision);
@@ -245,27 +245,27 @@ impl Member {
                 self.end_stream(conn, EtcdError::NoLeader.into(), out);
                 return;
             }
-            self.store.open_stream(conn.0);
+            self.applier.store.open_stream(conn.0);
         }
         match &request.request {
             Some(WatchRequestKind::Create(create)) if create.start_revision < 0 => {
-                self.store.refuse_watch(conn.0, EtcdError::Compacted.text());
+                self.applier.store.refuse_watch(conn.0, EtcdError::Compacted.text());
             }
-            Some(WatchRequestKind::Create(create)) => self.store.watch(conn.0, create),
-            Some(WatchRequestKind::Cancel(cancel)) => self.store.cancel_watch(conn.0, cancel.watch_id),
-            Some(WatchRequestKind::Progress(_)) => self.store.request_progress(conn.0),
+            Some(WatchRequestKind::Create(create)) => self.applier.store.watch(conn.0, create),
+            Some(WatchRequestKind::Cancel(cancel)) => self.applier.store.cancel_watch(conn.0, cancel.watch_id),
+            Some(WatchRequestKind::Progress(_)) => self.applier.store.request_progress(conn.0),
             None => {}
         }
     }
 
     /// Sends what the store has for its watchers, and comes back for those that lag behind.
     pub(super) fn tell_watchers(&mut self, out: &mut Outbox) {
-        for (stream, mut response) in self.store.drain_responses() {
+        for (stream, mut response) in self.applier.store.drain_responses() {
             let revision = response.header.as_ref().map_or(0, |header| header.revision);
             response.header = Some(self.header(revision));
             self.connections.send(ConnId(stream), Frame::WatchTell(response), out);
         }
-        if self.store.unsynced() > 0 && !self.syncing_watchers {
+        if self.applier.store.unsynced() > 0 && !self.syncing_watchers {
             self.syncing_watchers = true;
             out.wake(SYNC_WATCHERS, Note::Member(MemberNote::SyncWatchers));
         }
@@ -284,6 +284,6 @@ impl Member {
         if let Some(connection) = self.connections.0.get_mut(&conn) {
             connection.streams = false;
         }
-        self.store.close_stream(conn.0);
+        self.applier.store.close_stream(conn.0);
     }
 }
