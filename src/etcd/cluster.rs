@@ -129,7 +129,8 @@ pub fn member_id(peer_urls: &[&str], token: &str) -> u64 {
     first_eight(hash)
 }
 
-fn cluster_id(mut member_ids: Vec<u64>) -> u64 {
+/// The first eight bytes of SHA-1 over the sorted member ids.
+pub fn cluster_id(mut member_ids: Vec<u64>) -> u64 {
     member_ids.sort_unstable();
     let mut hash = Sha1::new();
     for id in member_ids {

@@ -15,6 +15,7 @@ use crate::sim;
 pub mod api;
 pub mod applier;
 pub mod apply;
+pub mod backend;
 pub mod bolt;
 pub mod client;
 pub mod cluster;

@@ -646,7 +646,7 @@ fn fields<const N: usize>(all: [(&str, Value); N]) -> Value {
     kept.map(|(field, value)| (field.to_owned(), value)).collect::<Map<String, Value>>().into()
 }
 
-fn bytes_value(bytes: &[u8]) -> Value {
+pub(crate) fn bytes_value(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) if bytes.len() >= 64 && bytes[0].is_ascii() && bytes.iter().all(|byte| *byte == bytes[0]) => {
             json!({"rep": [&text[..1], bytes.len()]})
@@ -671,7 +671,7 @@ fn kv_value(kv: &KeyValue) -> Value {
     ])
 }
 
-fn kvs_value(kvs: &[KeyValue]) -> Value {
+pub(crate) fn kvs_value(kvs: &[KeyValue]) -> Value {
     kvs.iter().map(kv_value).collect()
 }
 

@@ -6,5 +6,6 @@ mod lab;
 mod lessons;
 mod raft_datadriven;
 mod raft_fuzz;
+mod snapshots;
 mod tidy;
 mod transcripts;

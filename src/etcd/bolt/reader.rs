@@ -132,6 +132,11 @@ impl Reader {
         self.meta.high_water * self.meta.page_size as u64
     }
 
+    /// The page that the last item lies on.
+    pub fn page(&self) -> Option<u64> {
+        self.stack.last().map(|frame| frame.id)
+    }
+
     /// Hands over what [`Step::Read`] asked for. Anything shorter counts as the end of the file.
     pub fn supply(&mut self, bytes: Bytes) {
         self.supplied = Some(bytes);
@@ -167,7 +172,7 @@ impl Reader {
                     self.want(Phase::SecondMeta { first, at, why: Damage::NotAMeta }, at as u64, META as u64);
                 }
                 Phase::SecondMeta { first, at, why } => self.second_meta(first, at, why, &bytes)?,
-                Phase::Page { id, whole, purpose } => self.page(id, whole, purpose, bytes)?,
+                Phase::Page { id, whole, purpose } => self.arrived(id, whole, purpose, bytes)?,
                 Phase::Walk => {
                     if let Some(item) = self.walk()? {
                         return Ok(Step::Item(item));
@@ -265,7 +270,7 @@ impl Reader {
         Ok(())
     }
 
-    fn page(&mut self, id: u64, whole: bool, purpose: Purpose, bytes: Bytes) -> Result<(), BoltError> {
+    fn arrived(&mut self, id: u64, whole: bool, purpose: Purpose, bytes: Bytes) -> Result<(), BoltError> {
         let damaged = |why| Err(BoltError::Damaged { page: id, why });
         let Some(header) = Header::parse(&bytes) else { return damaged(Damage::PastEnd { len: self.len }) };
         let size = self.meta.page_size as u64 * (1 + u64::from(header.overflow));

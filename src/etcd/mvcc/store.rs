@@ -97,30 +97,16 @@ impl KvStore {
         }
     }
 
-    /// A store read back from the entries of a snapshot, in revision order. `finished` and `scheduled` are the
-    /// snapshot's compaction revisions; a compaction that was scheduled and not finished is taken up again.
+    /// A store read back from the entries of a snapshot, in revision order. See [`Restoring`].
     pub fn restore(
         entries: impl IntoIterator<Item = (Revision, Stored)>,
         finished: i64,
         scheduled: i64,
         lessor: Lessor,
     ) -> KvStore {
-        let mut store = KvStore::new(lessor);
-        for (revision, stored) in entries {
-            let superseded = store.index.restore(revision, stored.clone());
-            store.record(revision, stored, superseded);
-            store.current = store.current.max(revision.main);
-        }
-        store.reattach_leases();
-        store.compacted = finished;
-        store.compaction_finished = finished;
-        store.current = store.current.max(finished);
-        if scheduled > finished {
-            store.compacted = scheduled;
-            store.current = store.current.max(scheduled);
-        }
-        store.db_size = store.size_in_use();
-        store
+        let mut restoring = Restoring::default();
+        entries.into_iter().for_each(|(revision, stored)| restoring.push(revision, stored));
+        restoring.finish(finished, scheduled, lessor)
     }
 
     /// Attachments are not stored: each living key says its own.
@@ -340,6 +326,37 @@ impl KvStore {
         self.bytes += stored.disk_size();
         self.db_size = self.db_size.max(self.size_in_use());
         self.revisions.insert(revision, stored);
+    }
+}
+
+/// A store being read back, entry by entry, so that a large one need not come at once.
+#[derive(Clone, Debug, Default)]
+pub struct Restoring {
+    store: KvStore,
+}
+
+impl Restoring {
+    /// The next entry; revisions ascend.
+    pub fn push(&mut self, revision: Revision, stored: Stored) {
+        let superseded = self.store.index.restore(revision, stored.clone());
+        self.store.record(revision, stored, superseded);
+        self.store.current = self.store.current.max(revision.main);
+    }
+
+    /// `finished` and `scheduled` are the snapshot's compaction revisions; a compaction that was scheduled and not
+    /// finished is taken up again.
+    pub fn finish(self, finished: i64, scheduled: i64, lessor: Lessor) -> KvStore {
+        let mut store = KvStore { lessor, ..self.store };
+        store.reattach_leases();
+        store.compacted = finished;
+        store.compaction_finished = finished;
+        store.current = store.current.max(finished);
+        if scheduled > finished {
+            store.compacted = scheduled;
+            store.current = store.current.max(scheduled);
+        }
+        store.db_size = store.size_in_use();
+        store
     }
 }
 
