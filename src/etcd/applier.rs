@@ -12,11 +12,12 @@
 
 use super::api::{MemberListResponse, Response};
 use super::apply;
+use super::backend::Backend;
 use super::error::Status;
 use super::internal::InternalRaftRequest;
 use super::membership::Membership;
 use super::mvcc::WatchableStore;
-use crate::raft::PeerId;
+use crate::raft::{ConfState, EntryId, PeerId};
 
 #[derive(Clone, Debug, Hash)]
 pub struct Applier {
@@ -27,6 +28,29 @@ pub struct Applier {
 impl Applier {
     pub fn new(store: WatchableStore) -> Applier {
         Applier { store, membership: Membership::default() }
+    }
+
+    /// The database that a member with this state has, `at` being the last entry that was applied.
+    pub fn backend(&self, at: EntryId, conf_state: &ConfState) -> Backend {
+        let mut backend = Backend::new(self.store.kv().clone());
+        let tables = &mut backend.tables;
+        tables.set_applied(at.index.0, at.term.0);
+        tables.set_conf_state(conf_state);
+        tables.set_members(&self.membership.list());
+        tables.set_removed(&self.membership.removed().map(|id| id.0).collect());
+        if let Some(version) = &self.membership.version {
+            tables.set_cluster_version(version);
+        }
+        backend
+    }
+
+    /// Takes over what a database holds. Watchers stay and are told what they have missed.
+    pub fn install(&mut self, backend: Backend) {
+        let Backend { store, tables } = backend;
+        let removed = tables.removed().into_iter().map(PeerId);
+        let version = tables.cluster_version().map(str::to_owned);
+        self.membership = Membership::restore(tables.members(), removed, version);
+        self.store.install(store);
     }
 
     /// Carries out a committed request.

@@ -36,6 +36,7 @@ pub use file::{Checksum, HashCheck, Job, Progress, Sink, SnapshotError, database
 pub use load::Loader;
 pub use restore::{RestoreConfig, Restored, Restorer, restore};
 pub use status::{Status, StatusCheck, status};
+pub(in crate::etcd) use tables::go_json;
 
 /// The names of the buckets. All of them exist from a member's first start.
 pub mod bucket {

@@ -11,10 +11,10 @@
 //! It is not the physical machine: power, wires and disk belong to `sim`. A restart is a new `Member` booted from what
 //! the disk still holds.
 //! Upstream: `server/etcdserver/raft.go`, `server.go`.
-// Simplified: the store is rebuilt from the whole log at start-up instead of from a backend file; etcd keeps both.
 
 use super::api::Request;
 use super::applier::Applier;
+use super::backend::Backend;
 use super::cluster::{Cluster, Machine, Peer};
 use super::error::{Code, EtcdError, Status};
 use super::internal::{
@@ -28,12 +28,13 @@ use super::peers::Peers;
 use super::reads::{Reader, Reads};
 use super::reconfigure::Transfer;
 use super::server::Connections;
+use super::snap;
 use super::wal;
 use super::wire::{CallId, ConnId, Wire};
 use super::{Fact, Note, Outbox, VERSION};
 use crate::raft::{
-    self, AnyConfChange, ConfChange, ConfChangeType, Config, Entry, EntryType, Index, Level, MemStorage, PeerId,
-    RawNode, Ready, StateType, Term,
+    self, AnyConfChange, ConfChange, ConfChangeType, ConfState, Config, Entry, EntryType, Index, Level, MemStorage,
+    MessageType, PeerId, RawNode, Ready, Snapshot, SnapshotMetadata, StateType, Term,
 };
 use crate::sim::{Delivery, Disk, EventId, HostId, Micros, Prng, SimTime};
 use bytes::Bytes;
@@ -60,6 +61,10 @@ pub enum MemberNote {
     JoinTimeout,
     /// It was removed from the cluster a moment ago.
     Removed,
+    /// The database that it writes is durable.
+    SnapshotSaved,
+    /// The database that came from a leader is durable; what is done with it waits for the WAL.
+    ReceivedSaved,
     /// Time to tell idle watchers that asked for it how far the store has come.
     NotifyProgress,
 }
@@ -96,7 +101,13 @@ pub struct Member {
     pub(super) id: PeerId,
     pub(super) peers: Peers,
     node: RawNode<MemStorage>,
-    wal: wal::Encoder,
+    pub(super) wal: wal::Encoder,
+    /// Who takes part, as of the last change that was applied.
+    pub(super) conf_state: ConfState,
+    /// Where the database stands that is being written.
+    pub(super) snapshotting: Option<SnapshotMetadata>,
+    /// Who is sent a snapshot, and until when a receipt is waited for.
+    pub(super) sending: BTreeMap<PeerId, SimTime>,
     /// The Ready whose records are on their way to the disk.
     saving: Option<Ready>,
     pub(super) applier: Applier,
@@ -178,7 +189,11 @@ impl Member {
             Some(Ok(recovered)) => recovered,
             Some(Err(error)) => return refuse_start(error.to_string(), out),
         };
-        let last = recovered.entries.last().map_or(Index(0), |last| last.index);
+        let database = match snap::open(disk, &recovered.snapshot, || Lessor::new(cluster.timing.election)) {
+            Ok(database) => database,
+            Err(why) => return refuse_start(why, out),
+        };
+        let last = recovered.last();
         let raft::HardState { term, commit, .. } = recovered.hard_state;
         if commit > last {
             return refuse_start(format!("state.commit {} is out of range", commit.0), out);
@@ -187,7 +202,7 @@ impl Member {
         disk.truncate(wal::FILE, recovered.sound);
         if recovered.sound > 0 {
             out.fact(Fact::Started { term, last, commit, torn_bytes: length - recovered.sound });
-            return Booted::Running(Box::new(Member::recover(cluster, machine, recovered, seed, now, out)));
+            return Booted::Running(Box::new(Member::recover(cluster, machine, recovered, database, seed, now, out)));
         }
         match (state, cluster.peer_on(host)) {
             // At the world's beginning nobody can know anybody.
@@ -233,7 +248,7 @@ impl Member {
         now: Moment,
         out: &mut Outbox,
     ) -> Member {
-        let last = begun.entries.last().map_or(Index(0), |last| last.index);
+        let last = begun.last();
         let raft::HardState { term, commit, .. } = begun.hard_state;
         out.fact(Fact::Started { term, last, commit, torn_bytes: 0 });
         let mut write = |chunk| out.write(wal::FILE, chunk);
@@ -243,7 +258,7 @@ impl Member {
             begun.entries.iter().for_each(|entry| begun.encoder.entry(entry, &mut write));
             out.fact(Fact::Appended { entries: begun.entries.clone() });
         }
-        let mut member = Member::new(cluster, machine, begun, seed, now, out);
+        let mut member = Member::new(cluster, machine, begun, None, seed, now, out);
         member.know(members, now.now);
         out.sync(wal::FILE, Note::Member(MemberNote::Greet), None);
         member.pump(now, out);
@@ -255,11 +270,12 @@ impl Member {
         cluster: &Arc<Cluster>,
         machine: &Machine,
         recovered: wal::Recovered,
+        database: Option<Backend>,
         seed: u64,
         now: Moment,
         out: &mut Outbox,
     ) -> Member {
-        let mut member = Member::new(cluster, machine, recovered, seed, now, out);
+        let mut member = Member::new(cluster, machine, recovered, database, seed, now, out);
         member.greet_peers(out);
         member.pump(now, out);
         member
@@ -269,16 +285,25 @@ impl Member {
         cluster: &Arc<Cluster>,
         machine: &Machine,
         log: wal::Recovered,
+        database: Option<Backend>,
         seed: u64,
         now: Moment,
         out: &mut Outbox,
     ) -> Member {
         let id = PeerId(log.node_id);
+        let mut applier =
+            Applier::new(WatchableStore::new(KvStore::new(Lessor::new(cluster.timing.election)), REQUEST_BYTES_MAX));
         let mut storage = MemStorage::new();
+        let start = database.as_ref().map(snap::stands_at).unwrap_or_default();
+        if let Some(database) = database {
+            let snapshot = Snapshot { metadata: start.clone(), ..Snapshot::default() };
+            storage.apply_snapshot(Arc::new(snapshot)).expect("the first one");
+            applier.install(database);
+        }
         storage.append(&log.entries);
-        storage.set_hard_state(log.hard_state);
+        storage.set_hard_state(raft::HardState { commit: log.hard_state.commit.max(start.index), ..log.hard_state });
         let mut prng = Prng::stream(seed, &format!("member {} since {}", machine.name, now.now));
-        let node = RawNode::new(raft_config(cluster, id, prng.next_u64()), storage);
+        let node = RawNode::new(Config { applied: start.index, ..raft_config(cluster, id, prng.next_u64()) }, storage);
         // The first tick comes at a phase of its own: machines do not start in step.
         out.wake(prng.span(cluster.timing.heartbeat), Note::Member(MemberNote::Tick));
         out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
@@ -291,11 +316,11 @@ impl Member {
             node,
             wal: log.encoder,
             saving: None,
-            applier: Applier::new(WatchableStore::new(
-                KvStore::new(Lessor::new(cluster.timing.election)),
-                REQUEST_BYTES_MAX,
-            )),
-            applied: Index(0),
+            applier,
+            applied: start.index,
+            conf_state: start.conf_state,
+            snapshotting: None,
+            sending: BTreeMap::new(),
             connections: Connections::default(),
             // Ids of one life never meet those of another: the start time is part of them, as in etcd's id generator.
             proposals: Proposals::new((id.0 << 48) | (((now.now.0 / 1_000) << 8) & 0xffff_ffff_ffff)),
@@ -312,13 +337,14 @@ impl Member {
         };
         // Members that its own log names, so that it can greet them before it has applied anything.
         let changes = log.entries.iter().filter_map(|entry| ConfigChangeContext::decode(&conf_change(entry)?.context));
-        let named: Vec<super::api::Member> = changes.map(|context| context.member).collect();
+        let mut named: Vec<super::api::Member> = changes.map(|context| context.member).collect();
+        named.extend(member.applier.membership.list());
         member.know(&named, now.now);
         member
     }
 
     /// Notes where these members are reached.
-    fn know(&mut self, members: &[super::api::Member], now: SimTime) {
+    pub(super) fn know(&mut self, members: &[super::api::Member], now: SimTime) {
         for member in members.iter().filter(|member| PeerId(member.id) != self.id) {
             if let Some(host) = member.peer_urls.iter().find_map(|url| self.cluster.host_at(url)) {
                 self.peers.add(PeerId(member.id), host, now);
@@ -351,6 +377,16 @@ impl Member {
 
     pub fn members(&self) -> Vec<super::api::Member> {
         self.applier.membership.list()
+    }
+
+    pub(super) fn storage_mut(&mut self) -> &mut MemStorage {
+        self.node.storage_mut()
+    }
+
+    /// Everything up to this entry is part of a store that came as a whole.
+    pub(super) fn applied_up_to(&mut self, index: Index) {
+        self.applied = index;
+        self.origins.retain(|waiting, _| *waiting > index);
     }
 
     /// The leader as this member knows it, or [`PeerId::NONE`].
@@ -390,6 +426,7 @@ impl Member {
             Wire::Peer(message) => {
                 self.peers.add(message.from, from, at.now);
                 self.peers.heard(message.from, at.now, false);
+                snap::acknowledge(from, message, out);
                 self.step(at, message.clone());
             }
             Wire::Greet { .. } | Wire::LinkHeartbeat => {
@@ -399,6 +436,11 @@ impl Member {
                 }
                 if anew {
                     tell(from, Wire::Greet { reply: false }, out);
+                }
+            }
+            Wire::SnapshotTaken => {
+                if let Some(peer) = self.peers.on(from) {
+                    self.snapshot_taken(at, peer);
                 }
             }
             Wire::Gone => self.stop(Fact::Removed, out),
@@ -424,7 +466,8 @@ impl Member {
                 self.applier.store.sync_watchers();
             }
             MemberNote::Sweep => self.sweep(true, out),
-            MemberNote::JoinTimeout => {}
+            MemberNote::SnapshotSaved => self.snapshot_saved(out),
+            MemberNote::JoinTimeout | MemberNote::ReceivedSaved => {}
             MemberNote::Removed => self.stop(Fact::Removed, out),
             MemberNote::NotifyProgress => {
                 out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
@@ -439,7 +482,7 @@ impl Member {
         self.connections.reset_all(out);
     }
 
-    fn stop(&mut self, why: Fact, out: &mut Outbox) {
+    pub(super) fn stop(&mut self, why: Fact, out: &mut Outbox) {
         self.stopped = true;
         out.fact(why);
     }
@@ -478,6 +521,7 @@ impl Member {
         }
         self.expire_proposals(at.now, out);
         self.finish_transfers(at.now, out);
+        self.expire_snapshots(at);
         self.publish(at, out);
         for host in self.peers.idle(at.now) {
             tell(host, Wire::LinkHeartbeat, out);
@@ -502,7 +546,7 @@ impl Member {
     }
 
     /// Lets the node do something, and remembers by which event new entries came here.
-    fn with_node<R>(&mut self, at: Moment, act: impl FnOnce(&mut RawNode<MemStorage>) -> R) -> R {
+    pub(super) fn with_node<R>(&mut self, at: Moment, act: impl FnOnce(&mut RawNode<MemStorage>) -> R) -> R {
         let before = self.node.raft().last_index();
         let result = act(&mut self.node);
         let after = self.node.raft().last_index();
@@ -685,7 +729,7 @@ impl Member {
             ready.messages = later;
         }
         self.write(&ready, out);
-        if ready.must_sync {
+        if ready.must_sync || ready.snapshot.is_some() {
             let because = ready.entries.last().and_then(|entry| self.origins.get(&entry.index).copied());
             out.sync(wal::FILE, Note::Member(MemberNote::Saved), because);
             self.saving = Some(ready);
@@ -695,6 +739,9 @@ impl Member {
     }
 
     fn write(&mut self, ready: &Ready, out: &mut Outbox) {
+        if let Some(snapshot) = &ready.snapshot {
+            self.write_snapshot(snapshot, out);
+        }
         let mut write = |chunk| out.write(wal::FILE, chunk);
         for entry in &ready.entries {
             self.wal.entry(entry, &mut write);
@@ -715,6 +762,9 @@ impl Member {
 
     /// The Ready's records are durable.
     fn finish_ready(&mut self, at: Moment, mut ready: Ready, out: &mut Outbox) {
+        if let Some(snapshot) = ready.snapshot.take() {
+            self.restore_snapshot(at, &snapshot, out);
+        }
         let storage = self.node.storage_mut();
         if let Some(state) = &ready.hard_state {
             storage.set_hard_state(*state);
@@ -737,6 +787,7 @@ impl Member {
             self.apply(at, entry, out);
         }
         self.node.advance();
+        self.maybe_snapshot(out);
         for reader in self.reads.ready(self.applied) {
             self.answer_read(reader, out);
         }
@@ -744,8 +795,13 @@ impl Member {
     }
 
     fn send_all(&mut self, at: Moment, messages: Vec<raft::Message>, out: &mut Outbox) {
-        for message in messages {
+        for mut message in messages {
             let Some(host) = self.peers.host(message.to) else { continue };
+            if message.msg_type == MessageType::MsgSnap {
+                self.fill_snapshot(at.now, &mut message);
+                tell(host, Wire::Peer(message), out);
+                continue;
+            }
             self.peers.told(message.to, at.now);
             let origin = message.entries.last().and_then(|entry| self.origins.get(&entry.index).copied());
             let wire = Wire::Peer(message);
@@ -823,7 +879,7 @@ impl Member {
             Err(_) => change.node_id = PeerId::NONE,
         }
         let id = change.id;
-        self.with_node(at, |node| node.apply_conf_change(change));
+        self.conf_state = self.with_node(at, |node| node.apply_conf_change(change));
         let Some(Proposal { caller: Some((conn, call, asked)), .. }) = self.proposals.waiting.remove(&id) else {
             return;
         };
@@ -853,7 +909,7 @@ fn refuse_start(why: String, out: &mut Outbox) -> Booted {
 }
 
 /// Sends what belongs to the streams between members.
-fn tell(host: HostId, wire: Wire, out: &mut Outbox) {
+pub(super) fn tell(host: HostId, wire: Wire, out: &mut Outbox) {
     let bytes = wire.size();
     out.send(host, wire, bytes, Delivery::Stream);
 }

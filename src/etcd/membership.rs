@@ -6,6 +6,7 @@
 //! Upstream: `server/etcdserver/api/membership/cluster.go` of 3.5.
 
 use super::api;
+use super::backend::go_json;
 use super::cluster::member_id;
 use super::error::EtcdError;
 use crate::raft::{ConfChange, ConfChangeType, PeerId};
@@ -39,13 +40,14 @@ impl ConfigChangeContext {
         if self.is_promote {
             object.insert("isPromote".to_owned(), json!(true));
         }
-        Value::Object(object).to_string().into()
+        go_json(&Value::Object(object))
     }
 
     pub fn decode(context: &[u8]) -> Option<ConfigChangeContext> {
-        let object: Value = serde_json::from_slice(context).ok()?;
-        let is_promote = object["isPromote"].as_bool().unwrap_or_default();
-        Some(ConfigChangeContext { member: member_of_json(&object)?, is_promote })
+        let Value::Object(object) = serde_json::from_slice(context).ok()? else { return None };
+        let is_promote = object.get("isPromote").is_some_and(|promote| *promote == Value::Bool(true));
+        let id = object.get("id")?.as_u64()?;
+        Some(ConfigChangeContext { member: member_of_json(id, &object)?, is_promote })
     }
 }
 
@@ -66,17 +68,18 @@ pub fn member_json(member: &api::Member) -> Map<String, Value> {
     object
 }
 
-pub fn member_of_json(object: &Value) -> Option<api::Member> {
-    let texts = |name: &str| -> Vec<String> {
-        let list = object[name].as_array().into_iter().flatten();
-        list.filter_map(|text| text.as_str().map(str::to_owned)).collect()
+/// The member that such an object describes; a list that is not there is empty.
+pub fn member_of_json(id: u64, object: &Map<String, Value>) -> Option<api::Member> {
+    let texts = |field: &str| match object.get(field) {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(list) => list.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
     };
     Some(api::Member {
-        id: object["id"].as_u64()?,
-        name: object["name"].as_str().unwrap_or_default().to_owned(),
-        peer_urls: texts("peerURLs"),
-        client_urls: texts("clientURLs"),
-        is_learner: object["isLearner"].as_bool().unwrap_or_default(),
+        id,
+        name: object.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        peer_urls: texts("peerURLs")?,
+        client_urls: texts("clientURLs")?,
+        is_learner: object.get("isLearner").is_some_and(|learner| *learner == Value::Bool(true)),
     })
 }
 

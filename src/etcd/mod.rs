@@ -30,6 +30,7 @@ pub mod peers;
 mod reads;
 mod reconfigure;
 mod server;
+pub mod snap;
 pub mod wal;
 pub mod wire;
 
@@ -91,6 +92,16 @@ pub enum Fact {
     Applied {
         entry: raft::Entry,
         revision: Option<i64>,
+    },
+    /// The database is durable up to this entry; the log now begins with `first`.
+    Snapshotted {
+        index: raft::Index,
+        first: raft::Index,
+    },
+    /// A snapshot from the leader took the place of the member's store and log.
+    Restored {
+        index: raft::Index,
+        term: raft::Term,
     },
     /// The member answered a call.
     Answered {

@@ -11,7 +11,7 @@
 //! Upstream: `server/storage/wal`.
 // Simplified: one file without the 64 MB segments that etcd cuts and preallocates; they change no byte of a record.
 
-use crate::raft::{Entry, EntryType, HardState, Index, PeerId, Term};
+use crate::raft::{ConfState, Entry, EntryType, HardState, Index, PeerId, SnapshotMetadata, Term};
 use crate::sim::disk::File;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
@@ -23,6 +23,7 @@ pub const FILE: &str = "wal";
 const METADATA: u64 = 1;
 const ENTRY: u64 = 2;
 const STATE: u64 = 3;
+const SNAPSHOT: u64 = 5;
 
 /// A record larger than this is damage, not data: etcd's request limit is 1.5 MiB.
 const RECORD_BYTES_MAX: u64 = 64 << 20;
@@ -39,6 +40,9 @@ pub struct Recovered {
     pub node_id: u64,
     pub cluster_id: u64,
     pub hard_state: HardState,
+    /// The last snapshot that was noted; entries up to it are of no use any more.
+    pub snapshot: SnapshotMetadata,
+    /// Those after the snapshot.
     pub entries: Vec<Entry>,
     /// Bytes of whole, sound records; what follows is a torn tail.
     pub sound: u64,
@@ -77,6 +81,23 @@ impl Encoder {
         put_field(&mut head, 2, state.vote.0);
         put_field(&mut head, 3, state.commit.0);
         self.record(STATE, head.freeze(), Bytes::new(), write);
+    }
+
+    /// Notes that the database holds everything up to this entry: `walpb.Snapshot`.
+    pub fn snapshot(&mut self, snapshot: &SnapshotMetadata, write: &mut impl FnMut(Bytes)) {
+        let mut head = BytesMut::with_capacity(64);
+        put_field(&mut head, 1, snapshot.index.0);
+        put_field(&mut head, 2, snapshot.term.0);
+        let mut state = BytesMut::new();
+        let ConfState { voters, learners, voters_outgoing, learners_next, auto_leave } = &snapshot.conf_state;
+        for (number, ids) in [(1, voters), (2, learners), (3, voters_outgoing), (4, learners_next)] {
+            ids.iter().for_each(|id| put_field(&mut state, number, id.0));
+        }
+        put_field(&mut state, 5, u64::from(*auto_leave));
+        head.put_u8(3 << 3 | 2);
+        encode_varint(state.len() as u64, &mut head);
+        head.extend_from_slice(&state);
+        self.record(SNAPSHOT, head.freeze(), Bytes::new(), write);
     }
 
     pub fn entry(&mut self, entry: &Entry, write: &mut impl FnMut(Bytes)) {
@@ -153,6 +174,7 @@ enum Data {
     Metadata { node_id: u64, cluster_id: u64 },
     State(HardState),
     Entry(Entry),
+    Snapshot(SnapshotMetadata),
 }
 
 impl Encoder {
@@ -164,6 +186,7 @@ impl Encoder {
             Data::Metadata { node_id, cluster_id } => expected.metadata(*node_id, *cluster_id, &mut ignore),
             Data::State(state) => expected.hard_state(state, &mut ignore),
             Data::Entry(entry) => expected.entry(entry, &mut ignore),
+            Data::Snapshot(snapshot) => expected.snapshot(snapshot, &mut ignore),
         }
         let sound = expected.crc == record.crc;
         if sound {
@@ -174,19 +197,32 @@ impl Encoder {
 }
 
 impl Recovered {
+    /// The last entry, or the last that the snapshot covers.
+    pub fn last(&self) -> Index {
+        self.entries.last().map_or(self.snapshot.index, |last| last.index)
+    }
+
     fn take(&mut self, record: Record) -> Result<(), WalError> {
         match record.data {
             Data::Metadata { node_id, cluster_id } => (self.node_id, self.cluster_id) = (node_id, cluster_id),
             Data::State(state) => self.hard_state = state,
             Data::Entry(entry) => {
                 // A later record of an index replaces the earlier one and all that followed it.
-                let first = self.entries.first().map_or(entry.index.0, |first| first.index.0);
-                let last = first + self.entries.len() as u64;
-                if entry.index.0 > last || entry.index.0 < first {
-                    return Err(WalError::Gap { last: last.saturating_sub(1), index: entry.index.0 });
+                let first = self.snapshot.index.0 + 1;
+                let next = first + self.entries.len() as u64;
+                if entry.index.0 > next {
+                    return Err(WalError::Gap { last: next - 1, index: entry.index.0 });
                 }
-                self.entries.truncate((entry.index.0 - first) as usize);
-                self.entries.push(entry);
+                if entry.index.0 >= first {
+                    self.entries.truncate((entry.index.0 - first) as usize);
+                    self.entries.push(entry);
+                }
+            }
+            Data::Snapshot(snapshot) => {
+                // What came from the leader may lie beyond the log, which it then replaces.
+                let covered = snapshot.index.0.saturating_sub(self.snapshot.index.0);
+                self.entries.drain(..self.entries.len().min(covered as usize));
+                self.snapshot = snapshot;
             }
         }
         Ok(())
@@ -217,9 +253,34 @@ fn decode_record(reader: &mut impl Buf, after: usize) -> Option<Record> {
             }
             Data::Entry(Entry { entry_type, term, index, data: reader.copy_to_bytes(payload) })
         }
+        SNAPSHOT => {
+            let (index, term) = (Index(field(reader, 1)?), Term(field(reader, 2)?));
+            let len = length(reader, 3)?;
+            if reader.remaining().checked_sub(len) != Some(after) {
+                return None;
+            }
+            Data::Snapshot(SnapshotMetadata { conf_state: conf_state(reader, after)?, index, term })
+        }
         _ => return None,
     };
     Some(Record { crc, data })
+}
+
+fn conf_state(reader: &mut impl Buf, after: usize) -> Option<ConfState> {
+    let mut state = ConfState::default();
+    while reader.remaining() > after {
+        let tag = reader.get_u8();
+        let value = decode_varint(reader).ok()?;
+        match tag >> 3 {
+            1 => state.voters.push(PeerId(value)),
+            2 => state.learners.push(PeerId(value)),
+            3 => state.voters_outgoing.push(PeerId(value)),
+            4 => state.learners_next.push(PeerId(value)),
+            5 => state.auto_leave = value != 0,
+            _ => return None,
+        }
+    }
+    Some(state)
 }
 
 const ENTRY_TYPES: [EntryType; 3] = [EntryType::EntryNormal, EntryType::EntryConfChange, EntryType::EntryConfChangeV2];
@@ -314,6 +375,22 @@ mod tests {
             }
         }
         assert!(refused > 30, "{refused} refused");
+    }
+
+    #[test]
+    fn a_snapshot_takes_the_place_of_the_entries_before_it() {
+        let conf_state = ConfState { voters: vec![PeerId(7), PeerId(9)], auto_leave: true, ..ConfState::default() };
+        let noted = |index| SnapshotMetadata { conf_state: conf_state.clone(), index: Index(index), term: Term(2) };
+        let mut disk = written(&[entry(1, b"one"), entry(2, b"two"), entry(3, b"three")]);
+        let mut encoder = recover(disk.file(FILE).unwrap()).unwrap().encoder;
+        encoder.snapshot(&noted(2), &mut |chunk| disk.append(FILE, chunk));
+        let log = recover(disk.file(FILE).unwrap()).unwrap();
+        assert_eq!((log.snapshot, log.entries), (noted(2), vec![entry(3, b"three")]));
+        // One from the leader, beyond the log, and what followed it.
+        encoder.snapshot(&noted(9), &mut |chunk| disk.append(FILE, chunk));
+        encoder.entry(&entry(10, b"ten"), &mut |chunk| disk.append(FILE, chunk));
+        let log = recover(disk.file(FILE).unwrap()).unwrap();
+        assert_eq!((log.snapshot, log.entries), (noted(9), vec![entry(10, b"ten")]));
     }
 
     #[test]

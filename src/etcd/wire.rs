@@ -43,6 +43,8 @@ pub enum Wire {
     },
     /// An idle stream between peers shows that it lives.
     LinkHeartbeat,
+    /// The receipt of a snapshot: HTTP's 204.
+    SnapshotTaken,
     /// The answer to a peer that was removed: HTTP's 410.
     Gone,
     /// A starting member asks who is in the cluster: `GET /members`.
@@ -98,9 +100,11 @@ impl Wire {
     pub fn size(&self) -> u32 {
         let body = match self {
             Wire::Peer(message) => {
-                PEER_OVERHEAD + message.entries.iter().map(|entry| entry.encoded_size() as usize).sum::<usize>()
+                let entries: u64 = message.entries.iter().map(|entry| entry.encoded_size()).sum();
+                let snapshot = message.snapshot.as_ref().map_or(0, |snapshot| snapshot.data.len());
+                PEER_OVERHEAD + entries as usize + snapshot
             }
-            Wire::Greet { .. } | Wire::LinkHeartbeat | Wire::Gone | Wire::MembersAsk => 0,
+            Wire::Greet { .. } | Wire::LinkHeartbeat | Wire::SnapshotTaken | Wire::Gone | Wire::MembersAsk => 0,
             Wire::Members { members, .. } => members.iter().map(prost::Message::encoded_len).sum(),
             Wire::Client { frame, .. } => frame.size(),
         };
@@ -129,6 +133,7 @@ impl fmt::Display for Wire {
             Wire::Greet { reply: true } => f.write_str("GET /raft/stream"),
             Wire::Greet { reply: false } => f.write_str("200 OK"),
             Wire::LinkHeartbeat => f.write_str("link heartbeat"),
+            Wire::SnapshotTaken => f.write_str("204 No Content"),
             Wire::Gone => f.write_str("410 Gone"),
             Wire::MembersAsk => f.write_str("GET /members"),
             Wire::Members { .. } => f.write_str("200 OK, members"),

@@ -126,6 +126,12 @@ impl Check {
                 self.logs[usize::from(host.0)].truncate(last.0 as usize);
                 None
             }
+            Fact::Restored { index, .. } => {
+                // What the snapshot stands for was applied elsewhere.
+                let covered = self.applied.iter().take(index.0 as usize);
+                self.logs[usize::from(host.0)] = covered.map(|(entry, _)| entry.term).collect();
+                None
+            }
             Fact::Raft(RaftEvent { kind: EventKind::BecameLeader { term }, .. }) => self.elected(host, *term),
             Fact::Appended { entries } => entries.iter().find_map(|entry| self.appended(host, entry)),
             Fact::Committed { index, term } => {

@@ -376,11 +376,12 @@ impl Lab {
             | Fact::Refused { .. }
             | Fact::Panicked { .. }
             | Fact::Removed
+            | Fact::Snapshotted { .. }
             | Fact::Raft(_)
             | Fact::Appended { .. }
             | Fact::Persisted { .. }
             | Fact::Committed { .. } => self.touch(&[Topic::Raft, Topic::Chronicle]),
-            Fact::Applied { .. } => self.touch(&[Topic::Raft, Topic::Mvcc, Topic::Chronicle]),
+            Fact::Applied { .. } | Fact::Restored { .. } => self.touch(&[Topic::Raft, Topic::Mvcc, Topic::Chronicle]),
             Fact::Watched { .. } => self.touch(&[Topic::Chronicle]),
             Fact::Answered { .. } | Fact::Connected { .. } | Fact::StreamBroken { .. } => {}
         }

@@ -383,7 +383,7 @@ pub fn verdict(wire: &Wire) -> Option<bool> {
     match wire {
         Wire::Peer(message) => message.msg_type.is_response().then_some(!message.reject),
         Wire::Greet { reply } => (!reply).then_some(true),
-        Wire::Members { .. } => Some(true),
+        Wire::Members { .. } | Wire::SnapshotTaken => Some(true),
         Wire::Gone => Some(false),
         Wire::LinkHeartbeat | Wire::MembersAsk => None,
         Wire::Client { frame, .. } => match frame {

@@ -115,6 +115,7 @@ fn fields(lab: &Lab, wire: &Wire) -> Vec<(&'static str, String)> {
     match wire {
         Wire::Greet { reply } => vec![("says", if *reply { "I am here" } else { "so am I" }.to_owned())],
         Wire::LinkHeartbeat => vec![("says", "the stream lives".to_owned())],
+        Wire::SnapshotTaken => vec![("says", "I have the whole snapshot".to_owned())],
         Wire::Gone => vec![("says", "you were removed from the cluster".to_owned())],
         Wire::MembersAsk => vec![("asks", "who is in the cluster".to_owned())],
         Wire::Members { members, .. } => vec![("members", members.len().to_string())],

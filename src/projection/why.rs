@@ -286,6 +286,7 @@ fn sent(lab: &Lab, event: &TraceEvent, name: &str, to: HostId, wire: &Wire) -> S
         Wire::Greet { reply: true } => format!("{name} greeted {to_name}"),
         Wire::Greet { reply: false } => format!("{name} greeted {to_name} back"),
         Wire::LinkHeartbeat => format!("{name} showed {to_name} that their stream lives"),
+        Wire::SnapshotTaken => format!("{name} told {to_name} that it has the whole snapshot"),
         Wire::Gone => format!("{name} told {to_name} that it was removed from the cluster"),
         Wire::MembersAsk => format!("{name} asked {to_name} who is in the cluster"),
         Wire::Members { members, .. } => {

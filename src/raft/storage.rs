@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use imbl::Vector;
 
-use super::message::{ConfState, Entry, EntryId, HardState, Index, Snapshot, Term, fitting_count};
+use super::message::{ConfState, Entry, EntryId, HardState, Index, Snapshot, SnapshotMetadata, Term, fitting_count};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StorageError {
@@ -93,6 +93,11 @@ impl MemStorage {
 
     pub fn set_hard_state(&mut self, hard_state: HardState) {
         self.hard_state = hard_state;
+    }
+
+    /// Of the last snapshot.
+    pub fn snapshot_metadata(&self) -> &SnapshotMetadata {
+        &self.snapshot.metadata
     }
 
     /// The entries held, in order.

@@ -88,6 +88,18 @@ impl Disk {
         }
     }
 
+    /// Gives a file another name; what had that name is gone. A power cut finds it done or not begun.
+    // Simplified: durable at once, as after an fsync of the directory, which etcd does as well.
+    pub fn rename(&mut self, from: &str, to: &'static str) {
+        if let Some(file) = self.files.remove(from) {
+            self.files.insert(to, file);
+        }
+    }
+
+    pub fn remove(&mut self, name: &str) {
+        self.files.remove(name);
+    }
+
     /// Every file is deleted.
     pub(super) fn wipe(&mut self) {
         self.files.clear();

@@ -18,6 +18,8 @@ pub enum Effect<M, T, F> {
     Wake { after: Micros, note: T },
     Write { file: &'static str, chunk: Bytes },
     Sync { file: &'static str, note: T, because: Option<EventId> },
+    Rename { from: &'static str, to: &'static str },
+    Remove { file: &'static str },
     Fact(F),
 }
 
@@ -56,6 +58,15 @@ impl<M, T, F> Outbox<M, T, F> {
     /// Hands `note` back when everything written to the file so far is durable.
     pub fn sync(&mut self, file: &'static str, note: T, because: Option<EventId>) {
         self.effects.push(Effect::Sync { file, note, because });
+    }
+
+    /// Gives a file the name of another, which it replaces.
+    pub fn rename(&mut self, from: &'static str, to: &'static str) {
+        self.effects.push(Effect::Rename { from, to });
+    }
+
+    pub fn remove(&mut self, file: &'static str) {
+        self.effects.push(Effect::Remove { file });
     }
 
     pub fn fact(&mut self, fact: F) {
@@ -334,6 +345,14 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                 self.launched(by.root);
                 self.schedule.insert(done, Due::Synced { host, boot, file, upto, note: note.into(), by });
                 cause
+            }
+            Effect::Rename { from, to } => {
+                self.machines[usize::from(host.0)].disk.rename(from, to);
+                self.current
+            }
+            Effect::Remove { file } => {
+                self.machines[usize::from(host.0)].disk.remove(file);
+                self.current
             }
             Effect::Fact(fact) => self.fact(host, fact.into()),
         }

@@ -7,7 +7,7 @@ use prost::Message;
 use serde_json::{Map, Value};
 
 use super::{Tables, bucket, decode_revision, meta};
-use crate::etcd::api;
+use crate::etcd::{api, membership};
 use crate::raft::{ConfState, PeerId};
 
 /// What stands beside a removed member's id.
@@ -151,36 +151,12 @@ fn parse_id(key: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(key).ok()?, 16).ok()
 }
 
-/// A member as etcd writes it into its database and into the log.
 pub(super) fn member_json(member: &api::Member) -> Bytes {
-    let mut json = Map::new();
-    json.insert("id".into(), member.id.into());
-    json.insert("peerURLs".into(), member.peer_urls.clone().into());
-    if member.is_learner {
-        json.insert("isLearner".into(), true.into());
-    }
-    if !member.name.is_empty() {
-        json.insert("name".into(), member.name.clone().into());
-    }
-    if !member.client_urls.is_empty() {
-        json.insert("clientURLs".into(), member.client_urls.clone().into());
-    }
-    go_json(&Value::Object(json))
+    go_json(&Value::Object(membership::member_json(member)))
 }
 
 fn member(key: &[u8], value: &[u8]) -> Option<api::Member> {
-    let json = parse(value)?;
-    let texts = |field: &str| match json.get(field) {
-        None | Some(Value::Null) => Some(Vec::new()),
-        Some(list) => list.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
-    };
-    Some(api::Member {
-        id: parse_id(key)?,
-        name: json.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        peer_urls: texts("peerURLs")?,
-        client_urls: texts("clientURLs")?,
-        is_learner: json.get("isLearner").is_some_and(|learner| *learner == Value::Bool(true)),
-    })
+    membership::member_of_json(parse_id(key)?, &parse(value)?)
 }
 
 fn parse(json: &[u8]) -> Option<Map<String, Value>> {
@@ -191,7 +167,7 @@ fn parse(json: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// JSON as Go writes it: what means something in HTML is escaped. These characters stand nowhere but in strings.
-fn go_json(json: &Value) -> Bytes {
+pub(in crate::etcd) fn go_json(json: &Value) -> Bytes {
     let mut text = json.to_string();
     for special in ['<', '>', '&', '\u{2028}', '\u{2029}'] {
         if text.contains(special) {

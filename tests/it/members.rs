@@ -1,0 +1,91 @@
+//! Members that fall behind, come back, come anew and go, seen from outside.
+
+use control_plane_lab::lab::{Input, Lab, Scenario};
+use control_plane_lab::sim::{Fault, HostId, Micros};
+
+fn lab(scenario: &str) -> Lab {
+    let mut lab = Lab::new(Scenario::parse(scenario).expect("a scenario"), 1);
+    run(&mut lab, 2_000);
+    lab
+}
+
+fn run(lab: &mut Lab, millis: u64) {
+    lab.run_until(lab.now() + Micros::from_millis(millis), u64::MAX);
+}
+
+fn type_line(lab: &mut Lab, text: &str, millis: u64) -> String {
+    let printed = |lab: &Lab| lab.workstation().terminals()[0].scrollback().len();
+    let before = printed(lab);
+    lab.input(&Input::Line { terminal: 0, text: text.to_owned() });
+    run(lab, millis);
+    let pieces = lab.workstation().terminals()[0].scrollback();
+    pieces.iter().skip(before).map(|piece| piece.text.as_ref()).collect()
+}
+
+fn inflict(lab: &mut Lab, fault: Fault) {
+    lab.input(&Input::Fault(fault));
+}
+
+/// Every running member holds the same, and no promise was broken.
+fn agree(lab: &Lab, members: usize) {
+    assert_eq!(lab.check().violations().len(), 0, "{}", lab.check().violations()[0]);
+    let hash = |member: &control_plane_lab::etcd::Member| {
+        (member.applied(), member.store().kv().revision(), member.store().kv().hash_kv(0).expect("the present"))
+    };
+    let held: Vec<_> = lab.members().map(|(_, member)| hash(member)).collect();
+    assert_eq!(held.len(), members);
+    assert!(held.windows(2).all(|pair| pair[0] == pair[1]), "{held:?}");
+}
+
+const SMALL: &str = "snapshot-count=20 snapshot-catchup-entries=5";
+const WRITES: &str = "for i in $(seq 100); do etcdctl put key$i value$i > /dev/null; done";
+
+#[test]
+fn a_follower_too_far_behind_is_brought_up_by_a_snapshot() {
+    let mut lab = lab(&format!("members=3 {SMALL}"));
+    let follower = lab.members().find(|(_, member)| member.lead() != member.id()).expect("two follow").0;
+    inflict(&mut lab, Fault::PowerOff { host: follower });
+    type_line(&mut lab, WRITES, 20_000);
+    let (_, leader) = lab.members().next().expect("two run");
+    assert!(leader.raft().first_index().0 > 80, "the log was compacted");
+    inflict(&mut lab, Fault::PowerOn { host: follower });
+    run(&mut lab, 3_000);
+    let restored = lab.member(follower).expect("it runs");
+    assert!(restored.raft().first_index().0 > 80, "it never saw the entries before the snapshot");
+    agree(&lab, 3);
+}
+
+#[test]
+fn a_restart_begins_with_the_database_and_not_with_the_log() {
+    let mut lab = lab(&format!("members=3 {SMALL}"));
+    type_line(&mut lab, WRITES, 20_000);
+    for host in 0..3 {
+        inflict(&mut lab, Fault::PowerOff { host: HostId(host) });
+    }
+    run(&mut lab, 1_000);
+    for host in 0..3 {
+        inflict(&mut lab, Fault::PowerOn { host: HostId(host) });
+    }
+    for (_, member) in lab.members() {
+        assert!(member.raft().first_index().0 > 80 && member.applied().0 > 80, "{:?}", member.applied());
+    }
+    run(&mut lab, 3_000);
+    agree(&lab, 3);
+    assert!(type_line(&mut lab, "etcdctl get key7 --print-value-only", 500).ends_with("value7\n"));
+}
+
+#[test]
+fn a_power_cut_at_any_moment_of_a_snapshot_loses_nothing() {
+    for cut in 0..40 {
+        let mut lab = lab(&format!("members=1 {SMALL}"));
+        lab.input(&Input::Line { terminal: 0, text: WRITES.to_owned() });
+        run(&mut lab, 300 + cut * 13);
+        let before = lab.member(HostId(0)).expect("it runs").store().kv().revision();
+        inflict(&mut lab, Fault::PowerOff { host: HostId(0) });
+        inflict(&mut lab, Fault::PowerOn { host: HostId(0) });
+        run(&mut lab, 5_000);
+        let after = lab.member(HostId(0)).expect("it starts").store().kv().revision();
+        assert!(after >= before, "revision {before} was acknowledged, {after} came back");
+        agree(&lab, 1);
+    }
+}
