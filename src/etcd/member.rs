@@ -30,7 +30,7 @@ use super::reconfigure::Transfer;
 use super::server::Connections;
 use super::wal;
 use super::wire::{CallId, ConnId, Wire};
-use super::{Fact, Note, Outbox, VERSION};
+use super::{Fact, Note, Outbox, Rule, VERSION};
 use crate::raft::{
     self, AnyConfChange, ConfChange, ConfChangeType, Config, Entry, EntryType, Index, Level, MemStorage, PeerId,
     RawNode, Ready, StateType, Term,
@@ -101,6 +101,8 @@ pub struct Member {
     saving: Option<Ready>,
     pub(super) applier: Applier,
     applied: Index,
+    /// What was committed when it started, and is applied anew.
+    replayed: Index,
     pub(super) connections: Connections,
     proposals: Proposals,
     pub(super) reads: Reads,
@@ -173,7 +175,8 @@ impl Member {
         out: &mut Outbox,
     ) -> Booted {
         let Some(machine) = cluster.machine(host) else { return Booted::Refused };
-        let recovered = match disk.file(wal::FILE).map(wal::recover) {
+        let cut_torn_tail = cluster.rules.hold(Rule::CutTornTail);
+        let recovered = match disk.file(wal::FILE).map(|file| wal::recover(file, cut_torn_tail)) {
             None => wal::Recovered::default(),
             Some(Ok(recovered)) => recovered,
             Some(Err(error)) => return refuse_start(error.to_string(), out),
@@ -259,7 +262,9 @@ impl Member {
         now: Moment,
         out: &mut Outbox,
     ) -> Member {
+        let replayed = recovered.hard_state.commit;
         let mut member = Member::new(cluster, machine, recovered, seed, now, out);
+        member.replayed = replayed;
         member.greet_peers(out);
         member.pump(now, out);
         member
@@ -291,11 +296,12 @@ impl Member {
             node,
             wal: log.encoder,
             saving: None,
-            applier: Applier::new(WatchableStore::new(
-                KvStore::new(Lessor::new(cluster.timing.election)),
-                REQUEST_BYTES_MAX,
-            )),
+            applier: Applier::new(
+                WatchableStore::new(KvStore::new(Lessor::new(cluster.timing.election)), REQUEST_BYTES_MAX)
+                    .under(cluster.rules),
+            ),
             applied: Index(0),
+            replayed: Index(0),
             connections: Connections::default(),
             // Ids of one life never meet those of another: the start time is part of them, as in etcd's id generator.
             proposals: Proposals::new((id.0 << 48) | (((now.now.0 / 1_000) << 8) & 0xffff_ffff_ffff)),
@@ -678,9 +684,9 @@ impl Member {
         }
         self.report(out);
         let leads = self.node.raft().state() == StateType::Leader;
-        if leads || !self.cluster.rules.fsync_before_ack {
-            let (first, later) =
-                split_messages(std::mem::take(&mut ready.messages), self.cluster.rules.fsync_before_ack);
+        let fsync_before_ack = self.cluster.rules.hold(Rule::FsyncBeforeAck);
+        if leads || !fsync_before_ack {
+            let (first, later) = split_messages(std::mem::take(&mut ready.messages), fsync_before_ack);
             self.send_all(at, first, out);
             ready.messages = later;
         }
@@ -748,12 +754,16 @@ impl Member {
             let Some(host) = self.peers.host(message.to) else { continue };
             self.peers.told(message.to, at.now);
             let origin = message.entries.last().and_then(|entry| self.origins.get(&entry.index).copied());
+            // Raft bears that its messages are doubled, but a proposal that arrives twice is applied twice: it travels as
+            // everything does on the TCP streams between real members.
+            let is_proposal = message.msg_type == raft::MessageType::MsgProp;
+            let delivery = if is_proposal { Delivery::Stream } else { Delivery::Datagram };
             let wire = Wire::Peer(message);
             let bytes = wire.size();
             match origin {
                 // The append was caused by what put the entry here, not by the disk that happened to be busy before.
-                Some(event) => out.send_because(event, host, wire, bytes, Delivery::Datagram),
-                None => out.send(host, wire, bytes, Delivery::Datagram),
+                Some(event) => out.send_because(event, host, wire, bytes, delivery),
+                None => out.send(host, wire, bytes, delivery),
             }
         }
     }
@@ -783,7 +793,12 @@ impl Member {
         let before = self.applier.store.kv().revision();
         match entry.entry_type {
             EntryType::EntryNormal if entry.data.is_empty() => {}
-            EntryType::EntryNormal => self.apply_request(&entry, out),
+            EntryType::EntryNormal => {
+                self.apply_request(&entry, out);
+                if entry.index == self.replayed && !self.cluster.rules.hold(Rule::ApplyOnce) {
+                    self.apply_request(&entry, out);
+                }
+            }
             EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_conf_change(at, &entry, out),
         }
         let after = self.applier.store.kv().revision();
@@ -791,7 +806,11 @@ impl Member {
     }
 
     fn apply_request(&mut self, entry: &Entry, out: &mut Outbox) {
-        let request = InternalRaftRequest::decode(entry.data.clone()).expect("every entry was encoded by a member");
+        let request = match InternalRaftRequest::decode(entry.data.clone()) {
+            Ok(request) => request,
+            // No member encoded this: the log is damaged, and etcd panics.
+            Err(error) => return self.panic(format!("unmarshal should never fail: {error}"), out),
+        };
         let id = request.header.as_ref().map_or(0, |header| header.id);
         let compacts = request.compaction.as_ref().map(|compaction| compaction.physical);
         let result = self.applier.apply(request);
@@ -802,6 +821,11 @@ impl Member {
         if let Some((conn, call, asked)) = proposal.caller {
             self.answer(conn, call, &asked, result, out);
         }
+    }
+
+    fn panic(&mut self, why: String, out: &mut Outbox) {
+        self.stopped = true;
+        out.fact(Fact::Panicked { why });
     }
 
     /// Removes what compaction left behind: one batch after another with pauses, or all of it for a caller that waits.
@@ -911,6 +935,7 @@ fn raft_config(cluster: &Cluster, id: PeerId, seed: u64) -> Config {
         max_inflight_msgs: INFLIGHT_MAX,
         check_quorum: true,
         pre_vote: true,
+        rules: cluster.rules.of_raft(),
         seed,
         ..Config::default()
     }

@@ -134,7 +134,7 @@ fn a_hundred_random_lives_break_no_promise() {
 #[test]
 fn acknowledging_before_the_fsync_is_caught_and_replays() {
     let mut scenario = Scenario::default();
-    scenario.rules.fsync_before_ack = false;
+    scenario.rules = scenario.rules.without(Rule::FsyncBeforeAck);
     let caught = (1..=100).map(|seed| fuzz::run(seed, scenario)).find(|outcome| !outcome.problems.is_empty());
     let first = caught.expect("a hundred seeds find what a missing fsync does");
     println!("seed {}: {}", first.seed, first.problems[0]);

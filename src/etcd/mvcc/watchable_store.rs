@@ -23,6 +23,7 @@ use super::store::{KvStore, WriteTxn};
 use super::watcher_index::WatcherIndex;
 use crate::etcd::api::{Event, EventType, FilterType, ResponseHeader, WatchCreateRequest, WatchResponse};
 use crate::etcd::error::EtcdError;
+use crate::etcd::{Rule, Rules};
 
 /// Revisions sent to one watcher in one catch-up batch.
 const BATCH_REVISIONS: usize = 1000;
@@ -157,6 +158,7 @@ pub struct WatchableStore {
     /// Streams with something to send and a client that reads.
     ready: BTreeSet<StreamId>,
     max_request_bytes: usize,
+    rules: Rules,
 }
 
 impl Default for WatchableStore {
@@ -179,7 +181,13 @@ impl WatchableStore {
             progress: OrdSet::new(),
             ready: BTreeSet::new(),
             max_request_bytes,
+            rules: Rules::default(),
         }
+    }
+
+    /// The same store, under these rules.
+    pub fn under(self, rules: Rules) -> WatchableStore {
+        WatchableStore { rules, ..self }
     }
 
     pub fn kv(&self) -> &KvStore {
@@ -360,7 +368,7 @@ impl WatchableStore {
         let (now, compacted) = (self.kv.revision(), self.kv.compact_revision());
         let chosen = self.unsynced.iter().take(WATCHERS_PER_SYNC).copied();
         let (lost, chosen): (Vec<WatcherId>, Vec<WatcherId>) =
-            chosen.partition(|id| self.watchers[id].min_revision < compacted);
+            chosen.partition(|id| self.watchers[id].min_revision < compacted && self.rules.hold(Rule::TellCompacted));
         for id in lost {
             self.tell_compacted(id, compacted);
         }
@@ -382,7 +390,8 @@ impl WatchableStore {
         let (mut from, mut hungry) = (i64::MAX, 0);
         for id in chosen {
             let watcher = &self.watchers[id];
-            let mut batch = Batch::new(*id, watcher.min_revision);
+            let skipped = i64::from(!self.rules.hold(Rule::CatchUpFromStart));
+            let mut batch = Batch::new(*id, watcher.min_revision + skipped);
             if let KeySpan::One(key) = KeySpan::of(&watcher.key, &watcher.range_end) {
                 for stored in self.kv.history(key, watcher.min_revision) {
                     if batch.add(stored) {
