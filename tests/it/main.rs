@@ -4,6 +4,7 @@ mod datadriven;
 mod etcdctl;
 mod lab;
 mod lessons;
+mod lives;
 mod raft_datadriven;
 mod raft_fuzz;
 mod snapshots;

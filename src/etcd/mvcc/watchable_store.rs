@@ -68,6 +68,8 @@ struct Watcher {
     range_end: Bytes,
     /// The oldest revision it wants and has not been sent. Synced watchers have all of it, and this is not kept up.
     min_revision: i64,
+    /// Where it was asked to begin; 0 for its present.
+    start_revision: i64,
     no_put: bool,
     no_delete: bool,
     prev_kv: bool,
@@ -79,6 +81,11 @@ struct Watcher {
 }
 
 impl Watcher {
+    /// Begins so far in the future that the present is no news to it.
+    fn is_ahead(&self, now: i64) -> bool {
+        self.start_revision > now + 1
+    }
+
     fn wants(&self, event: &Event) -> bool {
         let deleted = event.r#type == EventType::Delete as i32;
         if deleted { !self.no_delete } else { !self.no_put }
@@ -132,8 +139,6 @@ struct Stream {
     next_id: i64,
     blocked: bool,
     outbox: VecDeque<Outgoing>,
-    /// A progress request waits for the stream's watchers to catch up.
-    progress_requested: bool,
     /// Watchers of the stream that have not caught up.
     behind: usize,
 }
@@ -155,6 +160,8 @@ pub struct WatchableStore {
     victims: OrdSet<WatcherId>,
     /// Watchers that asked for progress notifications.
     progress: OrdSet<WatcherId>,
+    /// Streams whose progress request waits for their watchers to catch up.
+    progress_requests: BTreeSet<StreamId>,
     /// Streams with something to send and a client that reads.
     ready: BTreeSet<StreamId>,
     max_request_bytes: usize,
@@ -179,6 +186,7 @@ impl WatchableStore {
             unsynced: OrdSet::new(),
             victims: OrdSet::new(),
             progress: OrdSet::new(),
+            progress_requests: BTreeSet::new(),
             ready: BTreeSet::new(),
             max_request_bytes,
             rules: Rules::default(),
@@ -206,6 +214,7 @@ impl WatchableStore {
         let result = body(&mut txn);
         let changes = txn.end();
         self.notify(&changes);
+        self.answer_progress_requests();
         result
     }
 
@@ -245,6 +254,7 @@ impl WatchableStore {
         }
         self.streams.remove(&stream);
         self.ready.remove(&stream);
+        self.progress_requests.remove(&stream);
     }
 
     /// Says whether the stream's client can be sent anything. A blocked stream collects a bounded number of responses;
@@ -286,6 +296,7 @@ impl WatchableStore {
             key,
             range_end: request.range_end.clone(),
             min_revision: if synced { request.start_revision.max(now + 1) } else { request.start_revision },
+            start_revision: request.start_revision,
             no_put: filters(FilterType::NoPut),
             no_delete: filters(FilterType::NoDelete),
             prev_kv: request.prev_kv,
@@ -329,9 +340,10 @@ impl WatchableStore {
     /// Answers a progress request once all the stream's watchers have been sent everything up to the revision it names.
     // Simplified: 3.5.1 answers at once, ahead of events still to be sent, which later releases call a bug.
     pub fn request_progress(&mut self, stream: StreamId) {
-        let Some(state) = self.streams.get_mut(&stream) else { return };
-        state.progress_requested = true;
-        self.answer_progress(stream);
+        if self.streams.contains_key(&stream) {
+            self.progress_requests.insert(stream);
+            self.answer_progress(stream);
+        }
     }
 
     /// One round of progress notifications, to the synced watchers that asked for them and were sent nothing since the
@@ -340,7 +352,8 @@ impl WatchableStore {
         let ids: Vec<WatcherId> = self.progress.iter().copied().collect();
         for id in ids {
             let watcher = self.watchers.get_mut(&id).expect("progress lists living watchers");
-            let due = !std::mem::take(&mut watcher.sent) && watcher.group == Group::Synced;
+            let is_ahead = watcher.is_ahead(self.kv.revision());
+            let due = !std::mem::take(&mut watcher.sent) && watcher.group == Group::Synced && !is_ahead;
             if due && !self.streams[&id.0].is_full() {
                 self.answer(id.0, WatchResponse { watch_id: id.1, ..WatchResponse::default() });
             }
@@ -546,10 +559,21 @@ impl WatchableStore {
     }
 
     fn answer_progress(&mut self, stream: StreamId) {
-        let Some(state) = self.streams.get_mut(&stream) else { return };
-        if state.progress_requested && state.behind == 0 {
-            state.progress_requested = false;
-            self.answer(stream, WatchResponse { watch_id: NO_WATCH, ..WatchResponse::default() });
+        if !self.progress_requests.contains(&stream) || self.streams[&stream].behind > 0 {
+            return;
+        }
+        // A watch that resumes where another member was may have been told more than this one knows.
+        let now = self.kv.revision();
+        if self.watch_ids(stream).iter().any(|id| self.watchers[&(stream, *id)].is_ahead(now)) {
+            return;
+        }
+        self.progress_requests.remove(&stream);
+        self.answer(stream, WatchResponse { watch_id: NO_WATCH, ..WatchResponse::default() });
+    }
+
+    fn answer_progress_requests(&mut self) {
+        for stream in self.progress_requests.clone() {
+            self.answer_progress(stream);
         }
     }
 
