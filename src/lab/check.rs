@@ -162,10 +162,6 @@ impl Check {
 
     pub(super) fn observe(&mut self, at: SimTime, event: EventId, host: HostId, fact: &Fact) {
         let broken = match fact {
-            Fact::Started { last, .. } => {
-                self.logs[usize::from(host.0)].truncate(last.0 as usize);
-                None
-            }
             Fact::Raft(RaftEvent { kind: EventKind::BecameLeader { term }, .. }) => self.elected(host, *term),
             Fact::Appended { entries } => entries.iter().find_map(|entry| self.appended(host, entry)),
             Fact::Committed { index, term } => {
@@ -177,6 +173,14 @@ impl Check {
             _ => None,
         };
         self.note(at, event, broken);
+    }
+
+    /// A member starts from the log on its disk, of which these are the terms from `first` on: writes that replaced older
+    /// entries and were lost have brought those back.
+    pub(super) fn started(&mut self, host: HostId, first: Index, terms: impl Iterator<Item = Term>) {
+        let log = &mut self.logs[usize::from(host.0)];
+        log.truncate(first.0 as usize - 1);
+        log.extend(terms);
     }
 
     pub(super) fn heard(&mut self, at: SimTime, event: EventId, heard: &Heard) {

@@ -6,7 +6,7 @@
 
 use super::history::watch::Watched;
 use super::history::{History, Truth};
-use super::{Input, Lab, Scenario};
+use super::{Input, Lab, Scenario, Violation};
 use crate::sim::{Fault, HostId, Micros, Ppm, Prng, SimTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,6 +29,8 @@ const CURIOUS_WATCHER: u8 = WRITERS + 2;
 const TERMINALS: u8 = WRITERS + 3;
 /// No sound run needs more; a run that does is a failure, not a hang.
 const STEPS_MAX: u64 = 2_000_000;
+/// One wrong answer is followed by many.
+const PROBLEMS_PER_CHECK: usize = 3;
 
 /// What a run did wrong, and which check says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +150,13 @@ impl Life {
                 format!("put {key} {value}")
             }
         };
-        self.line(terminal, &format!("etcdctl {words} --command-timeout=2s"));
+        let patience = self.patience();
+        self.line(terminal, &format!("etcdctl {words} --command-timeout={patience}"));
+    }
+
+    /// The impatient go on elsewhere when a member is cut off from the others.
+    fn patience(&mut self) -> &'static str {
+        if self.prng.below(3) == 0 { "2s" } else { "250ms" }
     }
 
     fn unique(&mut self) -> u64 {
@@ -181,7 +189,8 @@ impl Life {
 
     fn txn(&mut self, terminal: u8, compare: &str, success: &str, failure: &str) {
         let input = format!("{compare}\\n\\n{success}\\n\\n{failure}\\n\\n");
-        self.line(terminal, &format!("printf '{input}' | etcdctl txn --command-timeout=2s"));
+        let patience = self.patience();
+        self.line(terminal, &format!("printf '{input}' | etcdctl txn --command-timeout={patience}"));
     }
 
     /// A revision of the last hundred or so.
@@ -245,7 +254,7 @@ impl Life {
         let host = self.any_host();
         let other = self.other_host(host);
         let chance = Ppm(self.prng.below(300_000) as u32);
-        let fault = match self.prng.below(14) {
+        let fault = match self.prng.below(16) {
             0 | 1 if self.off.contains(&host) => Fault::PowerOn { host },
             0 | 1 => Fault::PowerOff { host },
             2 => Fault::Restart { host },
@@ -262,6 +271,7 @@ impl Life {
             10 => Fault::SlowDisk { host, factor: 1 + self.prng.below(300) as u32 },
             11 => return self.isolate(host),
             12 => return self.power_cut(),
+            13 => return self.mend(),
             _ => match self.off.first() {
                 Some(&host) => Fault::PowerOn { host },
                 None => Fault::SlowDisk { host, factor: 1 },
@@ -284,7 +294,8 @@ impl Life {
         hosts.iter().for_each(|&host| self.inflict(Fault::PowerOn { host }));
     }
 
-    fn heal(&mut self) {
+    /// Wires and disks are as they were at first.
+    fn mend(&mut self) {
         let hosts: Vec<HostId> = (0..=u16::from(self.lab.scenario().members)).map(HostId).collect();
         self.inflict(Fault::HealAll);
         let latency = self.lab.scenario().latency;
@@ -298,6 +309,10 @@ impl Life {
                 self.inflict(Fault::Latency { from, to, latency, jitter: Micros(0) });
             }
         }
+    }
+
+    fn heal(&mut self) {
+        self.mend();
         for host in std::mem::take(&mut self.off) {
             self.inflict(Fault::PowerOn { host });
         }
@@ -329,9 +344,11 @@ impl Life {
 
     fn outcome(self, seed: u64) -> Outcome {
         let violations = self.lab.check().violations().iter();
-        let mut problems: Vec<Problem> = violations
-            .map(|violation| Problem { check: violation.property.name(), what: violation.to_string() })
-            .collect();
+        let problem = |violation: &Violation| Problem {
+            check: violation.property.name(),
+            what: format!("at {}: {}", violation.at, violation.what),
+        };
+        let mut problems: Vec<Problem> = violations.map(problem).collect();
         self.judge_members(&mut problems);
         let truth = self.truth();
         let history = self.lab.witness().map(History::of).unwrap_or_default();
@@ -340,6 +357,12 @@ impl Life {
         problems.extend(unexplained(&history, &truth));
         let watches = self.watches();
         self.judge_watches(&watches, &truth, &mut problems);
+        let mut told = BTreeMap::new();
+        problems.retain(|problem| {
+            let count: &mut usize = told.entry(problem.check).or_default();
+            *count += 1;
+            *count <= PROBLEMS_PER_CHECK
+        });
         Outcome {
             seed,
             problems,

@@ -7,7 +7,7 @@
 //! timeline, the [`Check`] of Raft's promises, and one version number per [`Topic`]. It holds no callback.
 
 use crate::etcd::{self, Booted, Cluster, Fact, InitialClusterState, Joined, Joiner, Member, MemberNote, Wire};
-use crate::raft::PeerId;
+use crate::raft::{Index, PeerId, Storage as _};
 use crate::sim::{EventId, Fault, HostId, SimTime, state_hash::StateHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -449,7 +449,12 @@ impl Lab {
         let (at, seed, mut out) = (self.moment(), self.seed, etcd::Outbox::default());
         let booted = Member::boot(&self.cluster, host, self.sim.disk_mut(host), state, seed, at, &mut out);
         self.members[usize::from(host.0)] = match booted {
-            Booted::Running(member) => Process::Running(member),
+            Booted::Running(member) => {
+                let (log, first) = (member.storage(), member.storage().first_index());
+                let terms = (first.0..=log.last_index().0).filter_map(|index| log.term(Index(index)).ok());
+                self.check.started(host, first, terms);
+                Process::Running(member)
+            }
             Booted::Joining(joiner) => Process::Joining(joiner),
             Booted::Refused => Process::None,
         };

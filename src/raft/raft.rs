@@ -772,6 +772,12 @@ impl<S: Storage> Raft<S> {
         self.randomized_election_timeout = ticks;
     }
 
+    /// Begins the luck of election timeouts anew: for a model checker, to which states that differ in luck alone are one.
+    pub fn reseed(&mut self, seed: u64) {
+        self.chance = Chance(seed);
+        self.randomized_election_timeout = self.config.election_tick;
+    }
+
     /// The active configuration, the progress of every peer, and the votes of the election under way.
     pub fn tracker(&self) -> &ProgressTracker {
         &self.tracker

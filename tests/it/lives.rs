@@ -1,8 +1,8 @@
 //! Random lives: none breaks a promise, and every rule that is broken on purpose is found out.
 
 use control_plane_lab::etcd::Rule;
-use control_plane_lab::lab::fuzz::{self, Outcome};
 use control_plane_lab::lab::Scenario;
+use control_plane_lab::lab::fuzz::{self, Outcome};
 use std::collections::BTreeSet;
 
 /// Lives that `make test` goes through; `make fuzz` has more.
@@ -42,4 +42,39 @@ fn is_found_out(rule: Rule, seeds: u64, checks: &[&str]) {
     assert!(kept.problems.is_empty(), "{}", listed(&kept, &sound));
     let again = fuzz::run(found.seed, broken);
     assert_eq!((again.problems, again.lab.hash()), (found.problems, found.lab.hash()));
+}
+
+#[test]
+fn a_lost_fsync_is_found_out() {
+    is_found_out(Rule::FsyncBeforeAck, 30, &["state machine safety", "leader completeness"]);
+}
+
+#[test]
+fn a_second_vote_in_a_term_is_found_out() {
+    is_found_out(Rule::OneVotePerTerm, 30, &["election safety"]);
+}
+
+#[test]
+fn a_stale_read_is_found_out() {
+    is_found_out(Rule::ConfirmReads, 60, &["linearizability"]);
+}
+
+#[test]
+fn an_entry_applied_twice_is_found_out() {
+    is_found_out(Rule::ApplyOnce, 5, &["state machine safety"]);
+}
+
+#[test]
+fn a_torn_tail_taken_for_whole_is_found_out() {
+    is_found_out(Rule::CutTornTail, 30, &["log matching", "state machine safety"]);
+}
+
+#[test]
+fn a_skipped_watch_event_is_found_out() {
+    is_found_out(Rule::CatchUpFromStart, 5, &["watch resumable", "watch reliable"]);
+}
+
+#[test]
+fn a_compaction_past_a_watcher_is_found_out() {
+    is_found_out(Rule::TellCompacted, 10, &["watch resumable", "watch reliable"]);
 }

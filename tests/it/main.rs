@@ -7,6 +7,7 @@ mod lessons;
 mod lives;
 mod raft_datadriven;
 mod raft_fuzz;
+mod raft_model;
 mod snapshots;
 mod tidy;
 mod transcripts;

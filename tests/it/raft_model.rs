@@ -50,8 +50,12 @@ impl Bounds {
     }
 }
 
-const ALL: SafetyRules =
-    SafetyRules { one_vote_per_term: true, commit_own_term_only: true, confirm_reads: true, one_change_at_a_time: true };
+const ALL: SafetyRules = SafetyRules {
+    one_vote_per_term: true,
+    commit_own_term_only: true,
+    confirm_reads: true,
+    one_change_at_a_time: true,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Member {
@@ -327,7 +331,12 @@ fn check(bounds: Bounds) {
     let began = Instant::now();
     let text = format!("{bounds:?}");
     let checker = bounds.checker().threads(2).spawn_bfs().join();
-    println!("{text}: {} states, {} distinct, {:.1} s", checker.state_count(), checker.unique_state_count(), began.elapsed().as_secs_f32());
+    println!(
+        "{text}: {} states, {} distinct, {:.1} s",
+        checker.state_count(),
+        checker.unique_state_count(),
+        began.elapsed().as_secs_f32()
+    );
     checker.assert_properties();
 }
 

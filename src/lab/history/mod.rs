@@ -23,7 +23,7 @@ use crate::etcd::client::ClientId;
 use crate::etcd::internal::InternalRaftRequest;
 use crate::etcd::mvcc::{Revision, WatchableStore};
 use crate::etcd::wire::CallId;
-use crate::etcd::{apply, error::EtcdError};
+use crate::etcd::{applier::Applier, apply, error::Status};
 use crate::raft::{Entry, EntryType};
 use crate::sim::SimTime;
 use prost::Message as _;
@@ -91,7 +91,7 @@ impl History {
 #[derive(Clone, Debug)]
 struct Done {
     first_applied: SimTime,
-    response: Result<Response, EtcdError>,
+    response: Result<Response, Status>,
 }
 
 /// What the log says.
@@ -100,7 +100,7 @@ pub struct Truth {
     /// By what was asked, encoded: how often that was applied, and what came of it.
     done: BTreeMap<Vec<u8>, Vec<Done>>,
     /// Holds every revision: it is never compacted.
-    store: WatchableStore,
+    applier: Applier,
     /// Compactions in the order in which they were asked for, and since when.
     compactions: Vec<(SimTime, i64)>,
 }
@@ -108,7 +108,8 @@ pub struct Truth {
 impl Truth {
     /// Carries out `entries`, which were first applied at the moments of `applied`.
     pub fn of<'a>(entries: impl Iterator<Item = &'a Entry>, applied: impl Iterator<Item = SimTime>) -> Truth {
-        let mut truth = Truth { done: BTreeMap::new(), store: WatchableStore::default(), compactions: Vec::new() };
+        let applier = Applier::new(WatchableStore::default());
+        let mut truth = Truth { done: BTreeMap::new(), applier, compactions: Vec::new() };
         for (entry, first_applied) in entries.zip(applied) {
             if entry.entry_type == EntryType::EntryNormal
                 && let Ok(request) = InternalRaftRequest::decode(entry.data.clone())
@@ -120,19 +121,11 @@ impl Truth {
     }
 
     fn carry_out(&mut self, request: InternalRaftRequest, first_applied: SimTime) {
-        let store = &mut self.store;
-        let response = if let Some(put) = &request.put {
-            apply::apply_put(store, put).map(Response::Put)
-        } else if let Some(delete) = &request.delete_range {
-            apply::apply_delete_range(store, delete).map(Response::DeleteRange)
-        } else if let Some(txn) = &request.txn {
-            apply::apply_txn(store, txn).map(Response::Txn)
-        } else if let Some(compaction) = &request.compaction {
+        if let Some(compaction) = &request.compaction {
             self.compactions.push((first_applied, compaction.revision));
             return;
-        } else {
-            return;
-        };
+        }
+        let response = self.applier.apply(request.clone());
         self.done.entry(key_of(request)).or_default().push(Done { first_applied, response });
     }
 
@@ -143,12 +136,12 @@ impl Truth {
     }
 
     pub fn revision(&self) -> i64 {
-        self.store.kv().revision()
+        self.applier.store.kv().revision()
     }
 
     /// All events from a revision on, in order.
     pub fn events(&self, from: i64) -> impl Iterator<Item = Event> {
-        self.store.kv().entries(Revision::new(from, 0)).map(|(_, stored)| stored.event())
+        self.applier.store.kv().entries(Revision::new(from, 0)).map(|(_, stored)| stored.event())
     }
 
     /// The newest revision that was compacted up to this moment.
@@ -162,7 +155,7 @@ impl Truth {
     }
 
     pub fn value_at(&self, key: &[u8], revision: i64) -> Option<crate::etcd::api::KeyValue> {
-        self.store.kv().get_at(key, revision).cloned()
+        self.applier.store.kv().get_at(key, revision).cloned()
     }
 
     fn contradicts(&self, operation: &Operation) -> Option<String> {
@@ -199,8 +192,9 @@ impl Truth {
         if revision > self.revision() {
             return Err(format!("was answered at revision {revision}; the log has {}", self.revision()));
         }
-        let mut expected = apply::apply_range(self.store.kv(), &RangeRequest { revision: as_of, ..range.clone() })
-            .map_err(|error| error.to_string())?;
+        let mut expected =
+            apply::apply_range(self.applier.store.kv(), &RangeRequest { revision: as_of, ..range.clone() })
+                .map_err(|error| error.to_string())?;
         expected.header = Some(ResponseHeader { revision, ..ResponseHeader::default() });
         Ok(Response::Range(expected))
     }
