@@ -86,6 +86,7 @@ pub struct Client {
     watches: BTreeMap<WatchKey, Watch>,
     /// The connection that carries the watch stream, and the creations it has not answered, oldest first.
     stream: Option<ConnId>,
+    streams_opened: u32,
     creating: VecDeque<WatchKey>,
     events: Vec<ClientEvent>,
 }
@@ -146,6 +147,7 @@ impl Client {
             next_call: 0,
             watches: BTreeMap::new(),
             stream: None,
+            streams_opened: 0,
             creating: VecDeque::new(),
             events: Vec::new(),
         }
@@ -176,14 +178,14 @@ impl Client {
 
     pub fn watch_progress(&mut self, out: &mut Outbox) {
         if let Some(stream) = self.stream {
-            self.send_on(stream, watch_ask(WatchRequestKind::Progress(WatchProgressRequest {})), out);
+            self.send_on(stream, self.watch_ask(WatchRequestKind::Progress(WatchProgressRequest {})), out);
         }
     }
 
     pub fn cancel_watch(&mut self, watch: WatchKey, out: &mut Outbox) {
         let Some(watch) = self.watches.remove(&watch) else { return };
         if let (Some(stream), Some(watch_id)) = (self.stream, watch.server_id) {
-            self.send_on(stream, watch_ask(WatchRequestKind::Cancel(WatchCancelRequest { watch_id })), out);
+            self.send_on(stream, self.watch_ask(WatchRequestKind::Cancel(WatchCancelRequest { watch_id })), out);
         }
     }
 
@@ -219,13 +221,14 @@ impl Client {
         match frame {
             Frame::Opened => self.opened(position, out),
             Frame::Answer { call, result } => self.answered(call, result, out),
-            Frame::WatchTell(response) => self.watch_told(response, out),
-            Frame::WatchEnd(_) => {
+            Frame::WatchTell(response) if self.stream == Some(conn) => self.watch_told(response, out),
+            Frame::WatchEnd(_) if self.stream == Some(conn) => {
                 // Only a member without a leader ends a stream: carry the watches elsewhere, or here again later.
                 self.break_stream(position, out);
                 out.wake(STREAM_RETRY, self.note(ClientNote::CarryWatches));
             }
             Frame::Ping => self.send_on(conn, Frame::Pong, out),
+            Frame::WatchTell(_) | Frame::WatchEnd(_) => {}
             Frame::Pong | Frame::Close | Frame::Open | Frame::Call { .. } | Frame::WatchAsk { .. } | Frame::Reset => {}
         }
     }
@@ -442,12 +445,23 @@ impl Client {
         if self.watches.is_empty() || !self.creating.is_empty() {
             return;
         }
-        let Some(stream) = self.stream.or_else(|| self.pick()) else { return };
-        self.stream = Some(stream);
+        let stream = match self.stream {
+            Some(stream) => stream,
+            None => {
+                let Some(stream) = self.pick() else { return };
+                self.stream = Some(stream);
+                self.streams_opened += 1;
+                stream
+            }
+        };
         let Some((&key, watch)) = self.watches.iter().find(|(_, watch)| watch.server_id.is_none()) else { return };
         self.creating.push_back(key);
         let request = watch.request.clone();
-        self.send_on(stream, watch_ask(WatchRequestKind::Create(request)), out);
+        self.send_on(stream, self.watch_ask(WatchRequestKind::Create(request)), out);
+    }
+
+    fn watch_ask(&self, request: WatchRequestKind) -> Frame {
+        Frame::WatchAsk { stream: self.streams_opened, token: None, request: WatchRequest { request: Some(request) } }
     }
 
     fn watch_told(&mut self, response: WatchResponse, out: &mut Outbox) {
@@ -459,8 +473,8 @@ impl Client {
             return;
         }
         if response.watch_id == -1 {
-            // A progress response speaks for the whole stream.
-            for &watch in self.watches.keys() {
+            // A progress response speaks for the whole stream, but not for watches that wait to be created on it.
+            for (&watch, _) in self.watches.iter().filter(|(_, watch)| watch.server_id.is_some()) {
                 self.events.push(ClientEvent::Watch { watch, result: Ok(response.clone()) });
             }
             return;
@@ -485,7 +499,7 @@ impl Client {
             // Cancelled before it was created.
             if let Some(stream) = self.stream {
                 let cancel = WatchCancelRequest { watch_id: response.watch_id };
-                self.send_on(stream, watch_ask(WatchRequestKind::Cancel(cancel)), out);
+                self.send_on(stream, self.watch_ask(WatchRequestKind::Cancel(cancel)), out);
             }
             return;
         };
@@ -513,10 +527,6 @@ fn cancelled(response: WatchResponse) -> Result<WatchResponse, Status> {
         reason => reason.to_owned(),
     };
     Err(Status { code: Code::Unknown, message })
-}
-
-fn watch_ask(request: WatchRequestKind) -> Frame {
-    Frame::WatchAsk { token: None, request: WatchRequest { request: Some(request) } }
 }
 
 /// `host:port` of an endpoint that may be written as a URL.

@@ -1,5 +1,6 @@
 //! Who is in a cluster, and the ids that follow from names and addresses.
 
+use super::Rules;
 use crate::raft::PeerId;
 use crate::sim::{HostId, Micros};
 use sha1::{Digest, Sha1};
@@ -26,19 +27,6 @@ impl Timing {
     /// How long a member works on a request before it gives up: five seconds for its own work and two election time-outs.
     pub fn request_timeout(&self) -> Micros {
         Micros::from_secs(5) + Micros(2 * self.election.0)
-    }
-}
-
-/// The rules that make Raft safe. A world may switch one off to see what it was for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Rules {
-    /// Nothing is acknowledged before it is durable.
-    pub fsync_before_ack: bool,
-}
-
-impl Default for Rules {
-    fn default() -> Rules {
-        Rules { fsync_before_ack: true }
     }
 }
 

@@ -31,7 +31,7 @@ use super::server::Connections;
 use super::snap;
 use super::wal;
 use super::wire::{CallId, ConnId, Wire};
-use super::{Fact, Note, Outbox, VERSION};
+use super::{Fact, Note, Outbox, Rule, VERSION};
 use crate::raft::{
     self, AnyConfChange, ConfChange, ConfChangeType, ConfState, Config, Entry, EntryType, Index, Level, MemStorage,
     MessageType, PeerId, RawNode, Ready, Snapshot, SnapshotMetadata, StateType, Term,
@@ -112,6 +112,8 @@ pub struct Member {
     saving: Option<Ready>,
     pub(super) applier: Applier,
     applied: Index,
+    /// What was committed when it started, and is applied anew.
+    replayed: Index,
     pub(super) connections: Connections,
     proposals: Proposals,
     pub(super) reads: Reads,
@@ -184,7 +186,8 @@ impl Member {
         out: &mut Outbox,
     ) -> Booted {
         let Some(machine) = cluster.machine(host) else { return Booted::Refused };
-        let recovered = match disk.file(wal::FILE).map(wal::recover) {
+        let cut_torn_tail = cluster.rules.hold(Rule::CutTornTail);
+        let recovered = match disk.file(wal::FILE).map(|file| wal::recover(file, cut_torn_tail)) {
             None => wal::Recovered::default(),
             Some(Ok(recovered)) => recovered,
             Some(Err(error)) => return refuse_start(error.to_string(), out),
@@ -275,7 +278,9 @@ impl Member {
         now: Moment,
         out: &mut Outbox,
     ) -> Member {
+        let replayed = recovered.hard_state.commit;
         let mut member = Member::new(cluster, machine, recovered, database, seed, now, out);
+        member.replayed = replayed;
         member.greet_peers(out);
         member.pump(now, out);
         member
@@ -291,8 +296,8 @@ impl Member {
         out: &mut Outbox,
     ) -> Member {
         let id = PeerId(log.node_id);
-        let mut applier =
-            Applier::new(WatchableStore::new(KvStore::new(Lessor::new(cluster.timing.election)), REQUEST_BYTES_MAX));
+        let kv = KvStore::new(Lessor::new(cluster.timing.election));
+        let mut applier = Applier::new(WatchableStore::new(kv, REQUEST_BYTES_MAX).under(cluster.rules));
         let mut storage = MemStorage::new();
         let start = database.as_ref().map(snap::stands_at).unwrap_or_default();
         if let Some(database) = database {
@@ -321,6 +326,7 @@ impl Member {
             conf_state: start.conf_state,
             snapshotting: None,
             sending: BTreeMap::new(),
+            replayed: Index(0),
             connections: Connections::default(),
             // Ids of one life never meet those of another: the start time is part of them, as in etcd's id generator.
             proposals: Proposals::new((id.0 << 48) | (((now.now.0 / 1_000) << 8) & 0xffff_ffff_ffff)),
@@ -722,9 +728,9 @@ impl Member {
         }
         self.report(out);
         let leads = self.node.raft().state() == StateType::Leader;
-        if leads || !self.cluster.rules.fsync_before_ack {
-            let (first, later) =
-                split_messages(std::mem::take(&mut ready.messages), self.cluster.rules.fsync_before_ack);
+        let fsync_before_ack = self.cluster.rules.hold(Rule::FsyncBeforeAck);
+        if leads || !fsync_before_ack {
+            let (first, later) = split_messages(std::mem::take(&mut ready.messages), fsync_before_ack);
             self.send_all(at, first, out);
             ready.messages = later;
         }
@@ -804,12 +810,16 @@ impl Member {
             }
             self.peers.told(message.to, at.now);
             let origin = message.entries.last().and_then(|entry| self.origins.get(&entry.index).copied());
+            // Raft bears that its messages are doubled, but a proposal that arrives twice is applied twice: it travels as
+            // everything does on the TCP streams between real members.
+            let is_proposal = message.msg_type == raft::MessageType::MsgProp;
+            let delivery = if is_proposal { Delivery::Stream } else { Delivery::Datagram };
             let wire = Wire::Peer(message);
             let bytes = wire.size();
             match origin {
                 // The append was caused by what put the entry here, not by the disk that happened to be busy before.
-                Some(event) => out.send_because(event, host, wire, bytes, Delivery::Datagram),
-                None => out.send(host, wire, bytes, Delivery::Datagram),
+                Some(event) => out.send_because(event, host, wire, bytes, delivery),
+                None => out.send(host, wire, bytes, delivery),
             }
         }
     }
@@ -839,7 +849,12 @@ impl Member {
         let before = self.applier.store.kv().revision();
         match entry.entry_type {
             EntryType::EntryNormal if entry.data.is_empty() => {}
-            EntryType::EntryNormal => self.apply_request(&entry, out),
+            EntryType::EntryNormal => {
+                self.apply_request(&entry, out);
+                if entry.index == self.replayed && !self.cluster.rules.hold(Rule::ApplyOnce) {
+                    self.apply_request(&entry, out);
+                }
+            }
             EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_conf_change(at, &entry, out),
         }
         let after = self.applier.store.kv().revision();
@@ -847,7 +862,11 @@ impl Member {
     }
 
     fn apply_request(&mut self, entry: &Entry, out: &mut Outbox) {
-        let request = InternalRaftRequest::decode(entry.data.clone()).expect("every entry was encoded by a member");
+        let request = match InternalRaftRequest::decode(entry.data.clone()) {
+            Ok(request) => request,
+            // No member encoded this: the log is damaged, and etcd panics.
+            Err(error) => return self.panic(format!("unmarshal should never fail: {error}"), out),
+        };
         let id = request.header.as_ref().map_or(0, |header| header.id);
         let compacts = request.compaction.as_ref().map(|compaction| compaction.physical);
         let result = self.applier.apply(request);
@@ -858,6 +877,11 @@ impl Member {
         if let Some((conn, call, asked)) = proposal.caller {
             self.answer(conn, call, &asked, result, out);
         }
+    }
+
+    fn panic(&mut self, why: String, out: &mut Outbox) {
+        self.stopped = true;
+        out.fact(Fact::Panicked { why });
     }
 
     /// Removes what compaction left behind: one batch after another with pauses, or all of it for a caller that waits.
@@ -967,6 +991,7 @@ fn raft_config(cluster: &Cluster, id: PeerId, seed: u64) -> Config {
         max_inflight_msgs: INFLIGHT_MAX,
         check_quorum: true,
         pre_vote: true,
+        rules: cluster.rules.of_raft(),
         seed,
         ..Config::default()
     }

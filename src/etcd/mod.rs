@@ -29,15 +29,17 @@ pub mod mvcc;
 pub mod peers;
 mod reads;
 mod reconfigure;
+pub mod rules;
 mod server;
 pub mod snap;
 pub mod wal;
 pub mod wire;
 
 pub use client::{Client, ClientEvent, ClientId, ClientNote};
-pub use cluster::{Cluster, Machine, Peer, Rules, Snapshots, Timing};
+pub use cluster::{Cluster, Machine, Peer, Snapshots, Timing};
 pub use join::{InitialClusterState, Joined, Joiner};
 pub use member::{Booted, Member, MemberNote, Moment};
+pub use rules::{Rule, Rules};
 pub use server::refuse;
 pub use wire::Wire;
 

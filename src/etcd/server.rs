@@ -21,6 +21,8 @@ struct Connection {
     host: HostId,
     sent: u32,
     received: u32,
+    /// The newest watch stream, and whether it is open.
+    stream: u32,
     streams: bool,
 }
 
@@ -98,7 +100,7 @@ impl Member {
         out: &mut Outbox,
     ) {
         if *frame == Frame::Open {
-            self.connections.0.insert(conn, Connection { host: from, sent: 0, received: 1, streams: false });
+            self.connections.0.insert(conn, Connection { host: from, sent: 0, received: 1, stream: 0, streams: false });
             return self.connections.send(conn, Frame::Opened, out);
         }
         let in_order = self.connections.0.get_mut(&conn).is_some_and(|connection| {
@@ -116,7 +118,7 @@ impl Member {
             Frame::Ping => self.connections.send(conn, Frame::Pong, out),
             Frame::Close | Frame::Reset => self.hang_up(conn),
             Frame::Call { call, request, .. } => self.call(at, conn, *call, request, out),
-            Frame::WatchAsk { request, .. } => self.watch_asked(conn, request, out),
+            Frame::WatchAsk { stream, request, .. } => self.watch_asked(conn, *stream, request, out),
             Frame::Open
             | Frame::Opened
             | Frame::Pong
@@ -233,12 +235,14 @@ impl Member {
 
     // Watches.
 
-    fn watch_asked(&mut self, conn: ConnId, request: &WatchRequest, out: &mut Outbox) {
-        let opens = self
-            .connections
-            .0
-            .get_mut(&conn)
-            .is_some_and(|connection| !std::mem::replace(&mut connection.streams, true));
+    fn watch_asked(&mut self, conn: ConnId, stream: u32, request: &WatchRequest, out: &mut Outbox) {
+        let Some(connection) = self.connections.0.get_mut(&conn) else { return };
+        let opens = stream > connection.stream;
+        if !opens && !connection.streams {
+            // Asked before its client knew that the stream had ended.
+            return;
+        }
+        (connection.stream, connection.streams) = (stream, true);
         if opens {
             // etcdctl watches with the metadata that requires a leader.
             if self.is_leaderless() {

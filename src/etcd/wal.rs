@@ -137,8 +137,8 @@ impl Encoder {
     }
 }
 
-/// Reads a whole log.
-pub fn recover(file: &File) -> Result<Recovered, WalError> {
+/// Reads a whole log. A torn tail is cut off; unless `cut_torn_tail`, what is missing of it counts as zeros.
+pub fn recover(file: &File, cut_torn_tail: bool) -> Result<Recovered, WalError> {
     let mut reader = file.reader();
     let mut log = Recovered::default();
     while reader.remaining() >= 8 {
@@ -146,6 +146,9 @@ pub fn recover(file: &File) -> Result<Recovered, WalError> {
         let len = frame & 0x00ff_ffff_ffff_ffff;
         let padding = if frame >> 63 == 1 { frame >> 56 & 0x7 } else { 0 };
         if len > RECORD_BYTES_MAX || len + padding > reader.remaining() as u64 {
+            if !cut_torn_tail && let Some(record) = torn_record(reader, len.min(RECORD_BYTES_MAX)) {
+                log.take(record)?;
+            }
             break;
         }
         let after = reader.remaining() - len as usize;
@@ -163,6 +166,11 @@ pub fn recover(file: &File) -> Result<Recovered, WalError> {
         log.sound = file.len() - reader.remaining() as u64;
     }
     Ok(log)
+}
+
+fn torn_record(torn: impl Buf, len: u64) -> Option<Record> {
+    let mut padded = torn.chain(Bytes::from(vec![0; len as usize])).take(len as usize);
+    decode_record(&mut padded, 0)
 }
 
 struct Record {
@@ -333,7 +341,7 @@ mod tests {
     fn what_was_written_comes_back_without_a_copy() {
         let payload = Bytes::from(vec![9_u8; 100]);
         let entries = [entry(1, b"one"), Entry { data: payload.clone(), ..entry(2, b"") }, entry(3, b"")];
-        let log = recover(written(&entries).file(FILE).unwrap()).unwrap();
+        let log = recover(written(&entries).file(FILE).unwrap(), true).unwrap();
         assert_eq!((log.node_id, log.cluster_id, log.hard_state.commit), (7, 8, Index(1)));
         assert_eq!(log.entries, entries);
         assert_eq!(log.entries[1].data.as_ptr(), payload.as_ptr());
@@ -347,7 +355,7 @@ mod tests {
         for cut in 0..=len {
             let mut disk = whole.clone();
             disk.truncate(FILE, cut);
-            let log = recover(disk.file(FILE).unwrap()).unwrap();
+            let log = recover(disk.file(FILE).unwrap(), true).unwrap();
             assert!(log.sound <= cut);
             assert!((log.sound, log.entries.len()) >= last);
             last = (log.sound, log.entries.len());
@@ -367,7 +375,7 @@ mod tests {
             damaged[position] ^= 0x10;
             let mut disk = Disk::new(DiskProfile::SSD, Prng::stream(1, "disk"));
             disk.append(FILE, Bytes::from(damaged));
-            match recover(disk.file(FILE).unwrap()) {
+            match recover(disk.file(FILE).unwrap(), true) {
                 Err(_) => refused += 1,
                 // Some bits of a frame mean nothing; without them the data is what it was.
                 Ok(log) if log.entries.len() == 2 => assert_eq!(log.entries, [entry(1, b"one"), entry(2, b"two")]),
@@ -382,21 +390,21 @@ mod tests {
         let conf_state = ConfState { voters: vec![PeerId(7), PeerId(9)], auto_leave: true, ..ConfState::default() };
         let noted = |index| SnapshotMetadata { conf_state: conf_state.clone(), index: Index(index), term: Term(2) };
         let mut disk = written(&[entry(1, b"one"), entry(2, b"two"), entry(3, b"three")]);
-        let mut encoder = recover(disk.file(FILE).unwrap()).unwrap().encoder;
+        let mut encoder = recover(disk.file(FILE).unwrap(), true).unwrap().encoder;
         encoder.snapshot(&noted(2), &mut |chunk| disk.append(FILE, chunk));
-        let log = recover(disk.file(FILE).unwrap()).unwrap();
+        let log = recover(disk.file(FILE).unwrap(), true).unwrap();
         assert_eq!((log.snapshot, log.entries), (noted(2), vec![entry(3, b"three")]));
         // One from the leader, beyond the log, and what followed it.
         encoder.snapshot(&noted(9), &mut |chunk| disk.append(FILE, chunk));
         encoder.entry(&entry(10, b"ten"), &mut |chunk| disk.append(FILE, chunk));
-        let log = recover(disk.file(FILE).unwrap()).unwrap();
+        let log = recover(disk.file(FILE).unwrap(), true).unwrap();
         assert_eq!((log.snapshot, log.entries), (noted(9), vec![entry(10, b"ten")]));
     }
 
     #[test]
     fn a_later_record_replaces_what_it_overtakes() {
         let entries = [entry(1, b"one"), entry(2, b"two"), entry(3, b"three"), entry(2, b"other")];
-        let log = recover(written(&entries).file(FILE).unwrap()).unwrap();
+        let log = recover(written(&entries).file(FILE).unwrap(), true).unwrap();
         assert_eq!(log.entries, [entry(1, b"one"), entry(2, b"other")]);
     }
 }

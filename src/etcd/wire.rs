@@ -79,8 +79,10 @@ pub enum Frame {
         call: CallId,
         result: Result<Response, Status>,
     },
-    /// The connection's one watch stream, to the member. The token is that of the request that opened the stream.
+    /// The connection's one watch stream, to the member. Streams are numbered, so that what was asked of one that had
+    /// ended meanwhile opens no other. The token is that of the request that opened the stream.
     WatchAsk {
+        stream: u32,
         token: AuthToken,
         request: WatchRequest,
     },

@@ -5,14 +5,20 @@
 //! - Leader completeness: what was committed is in the log of every later leader.
 //! - State machine safety: no two members apply different entries at one index, nor get different revisions from it.
 //! - Watch: a watch sees every revision at most once, in order.
+//! - Linearizability, as far as revisions tell: no call is answered from before what was answered when it was asked.
 //!
 //! After Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", figure 3.
 
-use crate::etcd::Fact;
+use super::witness::Heard;
+use crate::etcd::api::{Request, Response};
 use crate::etcd::client::{ClientId, WatchKey};
+use crate::etcd::wire::CallId;
+use crate::etcd::{Fact, apply};
 use crate::raft::{Entry, EventKind, Index, RaftEvent, Term};
 use crate::sim::{EventId, HostId, SimTime};
 use imbl::{OrdMap, Vector};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A promise that was broken.
@@ -31,15 +37,17 @@ pub enum Property {
     LeaderCompleteness,
     StateMachineSafety,
     WatchOrder,
+    Linearizability,
 }
 
 impl Property {
-    pub const ALL: [Property; 5] = [
+    pub const ALL: [Property; 6] = [
         Property::ElectionSafety,
         Property::LogMatching,
         Property::LeaderCompleteness,
         Property::StateMachineSafety,
         Property::WatchOrder,
+        Property::Linearizability,
     ];
 
     pub fn name(self) -> &'static str {
@@ -49,6 +57,7 @@ impl Property {
             Property::LeaderCompleteness => "leader completeness",
             Property::StateMachineSafety => "state machine safety",
             Property::WatchOrder => "watch order",
+            Property::Linearizability => "linearizability",
         }
     }
 }
@@ -59,8 +68,33 @@ impl fmt::Display for Violation {
     }
 }
 
+/// How recent an answer must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recency {
+    /// It may be from any moment: a serializable read, or nothing to do with revisions.
+    Any,
+    /// It holds all that was answered before it was asked.
+    Current,
+    /// It is a write: its revision is its own.
+    New,
+}
+
+impl Recency {
+    fn of(request: &Request) -> Recency {
+        match request {
+            Request::Put(_) => Recency::New,
+            Request::DeleteRange(_) => Recency::Current,
+            Request::Range(range) if !range.serializable => Recency::Current,
+            Request::Txn(txn) if !apply::is_read_only(txn) => Recency::Current,
+            _ => Recency::Any,
+        }
+    }
+}
+
 /// How many elections back a second leader of a term is looked for.
 const TERMS_REMEMBERED: usize = 1_000;
+/// How many revisions back a call's beginning is looked for.
+const FLOORS_REMEMBERED: usize = 100_000;
 /// One broken promise breaks others after it; the first ones tell the story.
 const VIOLATIONS_MAX: usize = 100;
 
@@ -79,6 +113,10 @@ pub struct Check {
     /// The newest revision that each watch was sent, and all that any was sent.
     watched: Vec<((ClientId, WatchKey), i64)>,
     seen: Vector<i64>,
+    /// When each call under way was asked, and whether its answer must be recent.
+    asked: BTreeMap<(ClientId, CallId), (SimTime, Recency)>,
+    /// The newest revision that any client of a cluster was answered with, and since when.
+    floors: BTreeMap<u64, Vector<(SimTime, i64)>>,
     violations: Vector<Violation>,
 }
 
@@ -92,6 +130,8 @@ impl Check {
             applied: Vector::new(),
             watched: Vec::new(),
             seen: Vector::new(),
+            asked: BTreeMap::new(),
+            floors: BTreeMap::new(),
             violations: Vector::new(),
         }
     }
@@ -115,17 +155,13 @@ impl Check {
         &self.leaders
     }
 
-    /// How many entries were applied anywhere.
-    pub fn applied(&self) -> usize {
-        self.applied.len()
+    /// Every entry as first applied anywhere, from the first index on, and the revision that it made.
+    pub fn applied(&self) -> &Vector<(Entry, Option<i64>)> {
+        &self.applied
     }
 
     pub(super) fn observe(&mut self, at: SimTime, event: EventId, host: HostId, fact: &Fact) {
         let broken = match fact {
-            Fact::Started { last, .. } => {
-                self.logs[usize::from(host.0)].truncate(last.0 as usize);
-                None
-            }
             Fact::Restored { index, .. } => {
                 // What the snapshot stands for was applied elsewhere.
                 let covered = self.applied.iter().take(index.0 as usize);
@@ -142,11 +178,69 @@ impl Check {
             Fact::Watched { watch, client, revisions } => self.saw(*client, *watch, revisions),
             _ => None,
         };
+        self.note(at, event, broken);
+    }
+
+    /// A member starts from the log on its disk, of which these are the terms from `first` on: writes that replaced older
+    /// entries and were lost have brought those back.
+    pub(super) fn started(&mut self, host: HostId, first: Index, terms: impl Iterator<Item = Term>) {
+        let log = &mut self.logs[usize::from(host.0)];
+        log.truncate(first.0 as usize - 1);
+        log.extend(terms);
+    }
+
+    pub(super) fn heard(&mut self, at: SimTime, event: EventId, heard: &Heard) {
+        match heard {
+            Heard::Asked { client, call, request } => {
+                self.asked.insert((*client, *call), (at, Recency::of(request)));
+            }
+            Heard::Answered { client, call, result } => {
+                let asked = self.asked.remove(&(*client, *call));
+                if let (Some((asked, recency)), Ok(response)) = (asked, result) {
+                    let broken = self.answered(at, asked, recency, response);
+                    self.note(at, event, broken);
+                }
+            }
+            Heard::Closed { client } => self.asked.retain(|(of, _), _| of != client),
+            Heard::Watching { .. } | Heard::Told { .. } => {}
+        }
+    }
+
+    fn note(&mut self, at: SimTime, event: EventId, broken: Option<(Property, String)>) {
         if let Some((property, what)) = broken
             && self.violations.len() < VIOLATIONS_MAX
         {
             self.violations.push_back(Violation { at, event, property, what });
         }
+    }
+
+    /// Revisions order all writes: a call cannot be answered from before a revision that somebody knew when it was asked.
+    fn answered(
+        &mut self,
+        now: SimTime,
+        asked: SimTime,
+        recency: Recency,
+        response: &Response,
+    ) -> Option<(Property, String)> {
+        let header = response.header().filter(|_| recency != Recency::Any)?;
+        let revision = header.revision;
+        let floor = self.floors.entry(header.cluster_id).or_default();
+        let is_before = |(at, _): &(SimTime, i64)| if *at < asked { Ordering::Less } else { Ordering::Greater };
+        let before = floor.binary_search_by(is_before).unwrap_or_else(|position| position);
+        let known = before.checked_sub(1).map_or(0, |last| floor[last].1);
+        if floor.back().is_none_or(|(_, newest)| *newest < revision) {
+            floor.push_back((now, revision));
+            if floor.len() > FLOORS_REMEMBERED {
+                floor.pop_front();
+            }
+        }
+        let stale = revision < known || (revision == known && recency == Recency::New);
+        stale.then(|| {
+            let what = format!(
+                "a call asked at {asked} was answered at revision {revision}, when revision {known} was known already"
+            );
+            (Property::Linearizability, what)
+        })
     }
 
     fn elected(&mut self, host: HostId, term: Term) -> Option<(Property, String)> {

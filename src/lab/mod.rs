@@ -7,7 +7,7 @@
 //! timeline, the [`Check`] of Raft's promises, and one version number per [`Topic`]. It holds no callback.
 
 use crate::etcd::{self, Booted, Cluster, Fact, InitialClusterState, Joined, Joiner, Member, MemberNote, Wire};
-use crate::raft::PeerId;
+use crate::raft::{Index, PeerId, Storage as _};
 use crate::sim::{EventId, Fault, HostId, SimTime, state_hash::StateHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -16,9 +16,11 @@ pub mod archive;
 pub mod check;
 pub mod chronicle;
 pub mod fuzz;
+pub mod history;
 pub mod input;
 pub mod scenario;
 pub mod timeline;
+pub mod witness;
 pub mod workstation;
 
 pub use check::{Check, Violation};
@@ -26,6 +28,7 @@ pub use chronicle::{Chronicle, Mark, Stamped};
 pub use input::{Input, Logged};
 pub use scenario::Scenario;
 pub use timeline::Timeline;
+pub use witness::Witness;
 pub use workstation::{Terminal, Workstation};
 
 /// What hosts of this world tell themselves later.
@@ -76,6 +79,7 @@ pub struct Lab {
     workstation: Workstation,
     inputs: u32,
     check: Check,
+    witness: Option<Witness>,
     chronicle: Chronicle,
     versions: [u64; Topic::ALL.len()],
 }
@@ -100,6 +104,7 @@ impl Lab {
             sim: Sim::new(seed, scenario.link(), &disks),
             members: vec![Process::None; hosts],
             check: Check::new(hosts),
+            witness: None,
             workstation,
             cluster,
             scenario,
@@ -172,6 +177,16 @@ impl Lab {
 
     pub fn check(&self) -> &Check {
         &self.check
+    }
+
+    /// What clients did and saw since a witness was called.
+    pub fn witness(&self) -> Option<&Witness> {
+        self.witness.as_ref()
+    }
+
+    /// From now on everything that clients do and see is kept.
+    pub fn call_witness(&mut self) {
+        self.witness = Some(Witness::default());
     }
 
     pub fn chronicle(&self) -> &Chronicle {
@@ -346,6 +361,12 @@ impl Lab {
             self.sim.perform(host, crate::sim::Effect::<Wire, Note, Fact>::Wake { after, note: Note::Timer(timer) });
         }
         self.perform(host, &mut desk.out);
+        for heard in desk.heard {
+            self.check.heard(self.sim.now(), self.sim.current(), &heard);
+            if let Some(witness) = &mut self.witness {
+                witness.heard.push_back((self.sim.now(), heard));
+            }
+        }
         for fault in desk.faults {
             let event = self.sim.current();
             self.chronicle.fault(self.sim.now(), event, fault);
@@ -362,6 +383,11 @@ impl Lab {
                 let fact = fact.clone();
                 let event = self.sim.perform(host, effect);
                 self.check.observe(now, event, host, &fact);
+                if let Some(witness) = &mut self.witness
+                    && witness.applied.len() < self.check.applied().len()
+                {
+                    witness.applied.push_back(now);
+                }
                 self.chronicle.observe(now, event, host, &fact);
                 self.touch_for(&fact);
             } else {
@@ -424,7 +450,12 @@ impl Lab {
         let (at, seed, mut out) = (self.moment(), self.seed, etcd::Outbox::default());
         let booted = Member::boot(&self.cluster, host, self.sim.disk_mut(host), state, seed, at, &mut out);
         self.members[usize::from(host.0)] = match booted {
-            Booted::Running(member) => Process::Running(member),
+            Booted::Running(member) => {
+                let (log, first) = (member.storage(), member.storage().first_index());
+                let terms = (first.0..=log.last_index().0).filter_map(|index| log.term(Index(index)).ok());
+                self.check.started(host, first, terms);
+                Process::Running(member)
+            }
             Booted::Joining(joiner) => Process::Joining(joiner),
             Booted::Refused => Process::None,
         };

@@ -1,6 +1,6 @@
 //! What a world is made of before anything happens: machines, wires, disks, flags. One line of text, `key=value` pairs.
 
-use crate::etcd::{Cluster, Machine, Rules, Snapshots, Timing};
+use crate::etcd::{Cluster, Machine, Rule, Rules, Snapshots, Timing};
 use crate::sim::{DiskProfile, HostId, Link, Micros};
 use std::sync::Arc;
 
@@ -112,7 +112,9 @@ impl Scenario {
         let (snapshots, usual) = (self.snapshots, standard.snapshots);
         differs(snapshots.count != usual.count, format!("snapshot-count={}", snapshots.count));
         differs(snapshots.catch_up != usual.catch_up, format!("snapshot-catchup-entries={}", snapshots.catch_up));
-        differs(!self.rules.fsync_before_ack, "fsync-before-ack=off".to_owned());
+        for rule in self.rules.broken() {
+            differs(true, format!("{}=off", rule.name()));
+        }
         differs(self.terminals != standard.terminals, format!("terminals={}", self.terminals));
         words.join(" ")
     }
@@ -143,18 +145,21 @@ impl Scenario {
                 "election-timeout" => scenario.timing.election = Micros::from_millis(number(key, value, 5, 50_000)?),
                 "snapshot-count" => scenario.snapshots.count = number(key, value, 1, u64::MAX)?,
                 "snapshot-catchup-entries" => scenario.snapshots.catch_up = number(key, value, 0, u64::MAX)?,
-                "fsync-before-ack" => match value {
-                    "on" | "off" => scenario.rules.fsync_before_ack = value == "on",
-                    _ => return Err(format!("fsync-before-ack={value}: expected on or off")),
-                },
                 "terminals" => scenario.terminals = number(key, value, 1, 8)? as u8,
-                _ => {
-                    return Err(format!(
-                        "unknown key \"{key}\"; expected members, spares, latency, jitter, disk, \
-                         heartbeat-interval, election-timeout, snapshot-count, snapshot-catchup-entries, \
-                         fsync-before-ack or terminals"
-                    ));
-                }
+                _ => match (Rule::named(key), value) {
+                    (Some(rule), "on") => scenario.rules = scenario.rules.with(rule),
+                    (Some(rule), "off") => scenario.rules = scenario.rules.without(rule),
+                    (Some(_), _) => return Err(format!("{word}: expected on or off")),
+                    (None, _) => {
+                        let rules: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+                        return Err(format!(
+                            "unknown key \"{key}\"; expected members, spares, latency, jitter, disk, \
+                             heartbeat-interval, election-timeout, snapshot-count, snapshot-catchup-entries, \
+                             terminals or a rule: {}",
+                            rules.join(", ")
+                        ));
+                    }
+                },
             }
         }
         // etcd's own rule, with its own words.
@@ -183,7 +188,7 @@ mod tests {
         for text in [
             "members=3",
             "members=5 latency=20000us jitter=0us disk=hdd heartbeat-interval=300 election-timeout=3000 terminals=1",
-            "members=1 fsync-before-ack=off",
+            "members=1 fsync-before-ack=off confirm-reads=off",
             "members=3 spares=1 snapshot-count=50 snapshot-catchup-entries=10",
         ] {
             assert_eq!(Scenario::parse(text).unwrap().text(), text);

@@ -1,6 +1,7 @@
 //! The learner's machine: terminals, the programs that run in them, and the clients through which they reach the cluster.
 
 use super::Scenario;
+use super::witness::Heard;
 use crate::etcd::client::{self, Address, Client, ClientEvent, ClientId, ClientNote, WatchKey};
 use crate::etcd::wire::{CallId, ConnId, Frame};
 use crate::etcd::{Cluster, Fact, Machine as Server, Outbox};
@@ -24,6 +25,8 @@ pub struct Desk {
     pub out: Outbox,
     pub timers: Vec<(Micros, TimerNote)>,
     pub faults: Vec<Fault>,
+    /// What passed between programs and their clients.
+    pub heard: Vec<Heard>,
     /// Something was written to a terminal.
     pub printed: bool,
 }
@@ -199,9 +202,12 @@ impl Workstation {
             let tell = match event {
                 ClientEvent::Answer { call, result } => {
                     let Some(token) = owned.calls.remove(&call) else { continue };
+                    let seen = result.clone().map_err(|(status, _)| status);
+                    desk.heard.push(Heard::Answered { client: id, call, result: seen });
                     Tell::Answer { token, result: result.map_err(|(status, log)| CallError { status, log }) }
                 }
                 ClientEvent::Watch { watch, result } => {
+                    desk.heard.push(Heard::Told { client: id, watch, result: result.clone() });
                     if let Ok(response) = &result
                         && !response.events.is_empty()
                     {
@@ -242,14 +248,17 @@ impl Workstation {
                 Ask::Call { token, endpoints, request, timeout } => {
                     let id = self.client(terminal, endpoints);
                     let owned = self.clients.get_mut(&id).expect("made just now if it was not there");
-                    let call = owned.client.call(now, request, timeout, &mut desk.out);
+                    let call = owned.client.call(now, request.clone(), timeout, &mut desk.out);
+                    desk.heard.push(Heard::Asked { client: id, call, request });
                     owned.calls.insert(call, token);
                     to_heed.push(id);
                 }
                 Ask::Watch { token, endpoints, request } => {
                     let id = self.client(terminal, endpoints);
                     let owned = self.clients.get_mut(&id).expect("made just now if it was not there");
-                    owned.client.watch(now, WatchKey(token.0), request, &mut desk.out);
+                    let watch = WatchKey(token.0);
+                    desk.heard.push(Heard::Watching { client: id, watch, request: request.clone() });
+                    owned.client.watch(now, watch, request, &mut desk.out);
                 }
                 Ask::WatchProgress { .. } => {
                     for owned in self.clients.values_mut().filter(|owned| owned.terminal == terminal) {
@@ -297,9 +306,10 @@ impl Workstation {
     }
 
     fn close_clients(&mut self, terminal: u8, desk: &mut Desk) {
-        self.clients.retain(|_, owned| {
+        self.clients.retain(|id, owned| {
             if owned.terminal == terminal {
                 owned.client.close(&mut desk.out);
+                desk.heard.push(Heard::Closed { client: *id });
             }
             owned.terminal != terminal
         });

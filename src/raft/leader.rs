@@ -242,7 +242,7 @@ impl<S: Storage> Raft<S> {
     fn conf_change_refusal(&self, change: &AnyConfChange) -> Option<String> {
         let is_joint = self.tracker.config.voters.is_joint();
         let wants_leave = change.is_empty();
-        if self.pending_conf_index > self.log.applied {
+        if self.pending_conf_index > self.log.applied && self.config.rules.one_change_at_a_time {
             let (pending, applied) = (self.pending_conf_index, self.log.applied);
             Some(format!("possible unapplied conf change at index {pending} (applied to {applied})"))
         } else if is_joint && !wants_leave {
@@ -287,7 +287,10 @@ impl<S: Storage> Raft<S> {
 
     /// Commits what a quorum holds, if it is of our own term; true if that was news.
     fn maybe_commit(&mut self) -> bool {
-        self.log.maybe_commit(EntryId { term: self.term, index: self.tracker.committed() })
+        let index = self.tracker.committed();
+        let own_term_only = self.config.rules.commit_own_term_only;
+        let term = if own_term_only { self.term } else { self.log.term_or_zero(index) };
+        self.log.maybe_commit(EntryId { term, index })
     }
 
     fn handle_append_rejection(&mut self, m: &Message) {
@@ -471,13 +474,13 @@ impl<S: Storage> Raft<S> {
 
     fn start_read(&mut self, m: Message) {
         match self.config.read_only_option {
-            ReadOnlyOption::LeaseBased => self.answer_read(m, self.log.committed),
-            ReadOnlyOption::Safe => {
+            ReadOnlyOption::Safe if self.config.rules.confirm_reads => {
                 let context = m.entries[0].data.clone();
                 self.read_only.add_request(self.log.committed, m);
                 self.read_only.receive_ack(self.config.id, &context);
                 self.broadcast_heartbeat_with(context);
             }
+            ReadOnlyOption::Safe | ReadOnlyOption::LeaseBased => self.answer_read(m, self.log.committed),
         }
     }
 

@@ -50,6 +50,7 @@ mod candidate;
 mod follower;
 mod leader;
 mod read_only;
+mod rules;
 
 // The door.
 mod raw_node;
@@ -72,5 +73,6 @@ pub use quorum::{JointConfig, MajorityConfig, VoteResult};
 pub use raft::{Config, Raft, RaftError};
 pub use raw_node::{RawNode, Ready, SnapshotReport};
 pub use read_only::ReadOnlyOption;
+pub use rules::SafetyRules;
 pub use storage::{MemStorage, Storage, StorageError};
 pub use tracker::{ProgressMap, ProgressTracker, TrackerConfig};

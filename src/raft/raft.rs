@@ -19,6 +19,7 @@ use super::message::{
 use super::progress::Progress;
 use super::quorum::VoteResult;
 use super::read_only::{ReadOnly, ReadOnlyOption};
+use super::rules::SafetyRules;
 use super::storage::Storage;
 use super::tracker::ProgressTracker;
 
@@ -56,6 +57,7 @@ pub struct Config {
     pub disable_conf_change_validation: bool,
     /// A leader that is removed or demoted steps down.
     pub step_down_on_removal: bool,
+    pub rules: SafetyRules,
     /// Decides the election timeouts. Members that share a seed time out together: give each its own, and a new one
     /// at each start.
     pub seed: u64,
@@ -81,6 +83,7 @@ impl Default for Config {
             disable_proposal_forwarding: false,
             disable_conf_change_validation: false,
             step_down_on_removal: false,
+            rules: SafetyRules::default(),
             seed: 0,
         }
     }
@@ -416,7 +419,7 @@ impl<S: Storage> Raft<S> {
     fn handle_vote_request(&mut self, m: &Message) {
         let facts = self.vote_facts(m);
         let is_repeat = self.vote == m.from;
-        let is_free = self.vote.is_none() && self.lead.is_none();
+        let is_free = (self.vote.is_none() && self.lead.is_none()) || !self.config.rules.one_vote_per_term;
         let is_future_pre_vote = m.msg_type == MessageType::MsgPreVote && m.term > self.term;
         let may_vote = is_repeat || is_free || is_future_pre_vote;
         let msg_type = m.msg_type.vote_response();
@@ -767,6 +770,12 @@ impl<S: Storage> Raft<S> {
     /// Fixes the election timeout until the next change of role or term: for tests and lessons that need an order.
     pub fn set_randomized_election_timeout(&mut self, ticks: u32) {
         self.randomized_election_timeout = ticks;
+    }
+
+    /// Begins the luck of election timeouts anew: for a model checker, to which states that differ in luck alone are one.
+    pub fn reseed(&mut self, seed: u64) {
+        self.chance = Chance(seed);
+        self.randomized_election_timeout = self.config.election_tick;
     }
 
     /// The active configuration, the progress of every peer, and the votes of the election under way.

@@ -71,7 +71,7 @@ pub fn NewWorld() -> impl IntoView {
                     on:input=move |event| text.set(event_target_value(&event))
                     aria-invalid=move || scenario.get().is_err().to_string()/>
                 {move || scenario.get().err().map(|error| view! { <p class="mistake" role="alert">{error}</p> })}
-                <p class="aside">"Also: jitter, heartbeat-interval, election-timeout, fsync-before-ack, terminals."</p>
+                <p class="aside">"Also: jitter, heartbeat-interval, election-timeout, terminals, and rules to break, as fsync-before-ack=off."</p>
             </div>
             <div class="end">
                 <button class="button" type="submit" disabled=wrong>"Begin"</button>

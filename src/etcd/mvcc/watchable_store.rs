@@ -23,6 +23,7 @@ use super::store::{KvStore, WriteTxn};
 use super::watcher_index::WatcherIndex;
 use crate::etcd::api::{Event, EventType, FilterType, ResponseHeader, WatchCreateRequest, WatchResponse};
 use crate::etcd::error::EtcdError;
+use crate::etcd::{Rule, Rules};
 
 /// Revisions sent to one watcher in one catch-up batch.
 const BATCH_REVISIONS: usize = 1000;
@@ -67,6 +68,8 @@ struct Watcher {
     range_end: Bytes,
     /// The oldest revision it wants and has not been sent. Synced watchers have all of it, and this is not kept up.
     min_revision: i64,
+    /// Where it was asked to begin; 0 for its present.
+    start_revision: i64,
     no_put: bool,
     no_delete: bool,
     prev_kv: bool,
@@ -78,6 +81,11 @@ struct Watcher {
 }
 
 impl Watcher {
+    /// Begins so far in the future that the present is no news to it.
+    fn is_ahead(&self, now: i64) -> bool {
+        self.start_revision > now + 1
+    }
+
     fn wants(&self, event: &Event) -> bool {
         let deleted = event.r#type == EventType::Delete as i32;
         if deleted { !self.no_delete } else { !self.no_put }
@@ -131,8 +139,6 @@ struct Stream {
     next_id: i64,
     blocked: bool,
     outbox: VecDeque<Outgoing>,
-    /// A progress request waits for the stream's watchers to catch up.
-    progress_requested: bool,
     /// Watchers of the stream that have not caught up.
     behind: usize,
 }
@@ -154,9 +160,12 @@ pub struct WatchableStore {
     victims: OrdSet<WatcherId>,
     /// Watchers that asked for progress notifications.
     progress: OrdSet<WatcherId>,
+    /// Streams whose progress request waits for their watchers to catch up.
+    progress_requests: BTreeSet<StreamId>,
     /// Streams with something to send and a client that reads.
     ready: BTreeSet<StreamId>,
     max_request_bytes: usize,
+    rules: Rules,
 }
 
 impl Default for WatchableStore {
@@ -177,9 +186,16 @@ impl WatchableStore {
             unsynced: OrdSet::new(),
             victims: OrdSet::new(),
             progress: OrdSet::new(),
+            progress_requests: BTreeSet::new(),
             ready: BTreeSet::new(),
             max_request_bytes,
+            rules: Rules::default(),
         }
+    }
+
+    /// The same store, under these rules.
+    pub fn under(self, rules: Rules) -> WatchableStore {
+        WatchableStore { rules, ..self }
     }
 
     pub fn kv(&self) -> &KvStore {
@@ -198,6 +214,7 @@ impl WatchableStore {
         let result = body(&mut txn);
         let changes = txn.end();
         self.notify(&changes);
+        self.answer_progress_requests();
         result
     }
 
@@ -237,6 +254,7 @@ impl WatchableStore {
         }
         self.streams.remove(&stream);
         self.ready.remove(&stream);
+        self.progress_requests.remove(&stream);
     }
 
     /// Says whether the stream's client can be sent anything. A blocked stream collects a bounded number of responses;
@@ -278,6 +296,7 @@ impl WatchableStore {
             key,
             range_end: request.range_end.clone(),
             min_revision: if synced { request.start_revision.max(now + 1) } else { request.start_revision },
+            start_revision: request.start_revision,
             no_put: filters(FilterType::NoPut),
             no_delete: filters(FilterType::NoDelete),
             prev_kv: request.prev_kv,
@@ -321,9 +340,10 @@ impl WatchableStore {
     /// Answers a progress request once all the stream's watchers have been sent everything up to the revision it names.
     // Simplified: 3.5.1 answers at once, ahead of events still to be sent, which later releases call a bug.
     pub fn request_progress(&mut self, stream: StreamId) {
-        let Some(state) = self.streams.get_mut(&stream) else { return };
-        state.progress_requested = true;
-        self.answer_progress(stream);
+        if self.streams.contains_key(&stream) {
+            self.progress_requests.insert(stream);
+            self.answer_progress(stream);
+        }
     }
 
     /// One round of progress notifications, to the synced watchers that asked for them and were sent nothing since the
@@ -332,7 +352,8 @@ impl WatchableStore {
         let ids: Vec<WatcherId> = self.progress.iter().copied().collect();
         for id in ids {
             let watcher = self.watchers.get_mut(&id).expect("progress lists living watchers");
-            let due = !std::mem::take(&mut watcher.sent) && watcher.group == Group::Synced;
+            let is_ahead = watcher.is_ahead(self.kv.revision());
+            let due = !std::mem::take(&mut watcher.sent) && watcher.group == Group::Synced && !is_ahead;
             if due && !self.streams[&id.0].is_full() {
                 self.answer(id.0, WatchResponse { watch_id: id.1, ..WatchResponse::default() });
             }
@@ -360,7 +381,7 @@ impl WatchableStore {
         let (now, compacted) = (self.kv.revision(), self.kv.compact_revision());
         let chosen = self.unsynced.iter().take(WATCHERS_PER_SYNC).copied();
         let (lost, chosen): (Vec<WatcherId>, Vec<WatcherId>) =
-            chosen.partition(|id| self.watchers[id].min_revision < compacted);
+            chosen.partition(|id| self.watchers[id].min_revision < compacted && self.rules.hold(Rule::TellCompacted));
         for id in lost {
             self.tell_compacted(id, compacted);
         }
@@ -382,7 +403,8 @@ impl WatchableStore {
         let (mut from, mut hungry) = (i64::MAX, 0);
         for id in chosen {
             let watcher = &self.watchers[id];
-            let mut batch = Batch::new(*id, watcher.min_revision);
+            let skipped = i64::from(!self.rules.hold(Rule::CatchUpFromStart));
+            let mut batch = Batch::new(*id, watcher.min_revision + skipped);
             if let KeySpan::One(key) = KeySpan::of(&watcher.key, &watcher.range_end) {
                 for stored in self.kv.history(key, watcher.min_revision) {
                     if batch.add(stored) {
@@ -537,10 +559,21 @@ impl WatchableStore {
     }
 
     fn answer_progress(&mut self, stream: StreamId) {
-        let Some(state) = self.streams.get_mut(&stream) else { return };
-        if state.progress_requested && state.behind == 0 {
-            state.progress_requested = false;
-            self.answer(stream, WatchResponse { watch_id: NO_WATCH, ..WatchResponse::default() });
+        if !self.progress_requests.contains(&stream) || self.streams[&stream].behind > 0 {
+            return;
+        }
+        // A watch that resumes where another member was may have been told more than this one knows.
+        let now = self.kv.revision();
+        if self.watch_ids(stream).iter().any(|id| self.watchers[&(stream, *id)].is_ahead(now)) {
+            return;
+        }
+        self.progress_requests.remove(&stream);
+        self.answer(stream, WatchResponse { watch_id: NO_WATCH, ..WatchResponse::default() });
+    }
+
+    fn answer_progress_requests(&mut self) {
+        for stream in self.progress_requests.clone() {
+            self.answer_progress(stream);
         }
     }
 
