@@ -104,6 +104,14 @@ fn SpeedControl() -> impl IntoView {
     });
     let position = move || SPEEDS.iter().position(|(speed, _)| *speed >= rate.get()).unwrap_or(SPEEDS.len() - 1);
     let label = move || SPEEDS[position()].1;
+    // A world that cannot keep up says how fast it really is.
+    let shown = move || session.behind.get().map_or_else(|| label().to_owned(), reached);
+    let why = move || {
+        session
+            .behind
+            .get()
+            .map(|_| format!("{} is more than this machine can do: time runs as fast as it can", label()))
+    };
     let toggle = move |_| {
         session.speed.update(|speed| {
             *speed = if *speed == Speed::Auto { Speed::Fixed(session.rate_now()) } else { Speed::Auto };
@@ -124,8 +132,18 @@ fn SpeedControl() -> impl IntoView {
             </button>
             <input type="range" min="0" max=SPEEDS.len() - 1 step="1" aria-label="Speed" aria-valuetext=label
                 prop:value=move || position().to_string() on:input=slide/>
-            <output class:slow=move || auto() && session.slow.get()>{label}</output>
+            <output class:slow=move || auto() && session.slow.get() class:behind=move || session.behind.get().is_some() title=why>{shown}</output>
         </div>
+    }
+}
+
+/// `≈ 0.6×`
+fn reached(rate: u64) -> String {
+    let times = rate as f64 / 1e6;
+    match times {
+        times if times >= 10.0 => format!("≈ {times:.0}×"),
+        times if times >= 0.1 => format!("≈ {times:.1}×"),
+        times => format!("≈ 1/{:.0}", 1.0 / times.max(1e-6)),
     }
 }
 

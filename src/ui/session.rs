@@ -54,8 +54,15 @@ const REAL: u64 = 1_000_000;
 const SLOW: u64 = 2_000;
 /// Slow motion ends after this many real milliseconds: long enough to see a commit, too short to bore.
 const SLOW_MS_MAX: f64 = 8_000.0;
-/// Steps that one frame may take; a world that needs more falls behind instead of freezing the page.
-const STEPS_PER_FRAME: u64 = 20_000;
+/// The share of a frame that the engine may take, in real milliseconds: the rest is for drawing what it did. A world that
+/// needs more runs slower than asked, and the page says so; no frame waits for it.
+const ENGINE_MS_MAX: f64 = 6.0;
+/// Steps between two looks at the clock.
+const STEPS_AT_ONCE: u64 = 250;
+/// Over how many real milliseconds the speed that is reached is measured.
+const PACE_MS: f64 = 500.0;
+/// Within this share of what was asked, nothing is said.
+const PACE_GOOD: f64 = 0.9;
 /// A frame after a pause of the browser counts as no more than this.
 const FRAME_MS_MAX: f64 = 100.0;
 
@@ -73,6 +80,8 @@ pub struct Session {
     pub speed: RwSignal<Speed>,
     /// Whether [`Speed::Auto`] is in slow motion now.
     pub slow: RwSignal<bool>,
+    /// The speed that is reached, in virtual microseconds per real second, while it is less than what was asked for.
+    pub behind: RwSignal<Option<u64>>,
     pub selection: RwSignal<Option<Selection>>,
 }
 
@@ -89,6 +98,7 @@ impl Session {
             playing: RwSignal::new(true),
             speed: RwSignal::new(Speed::Auto),
             slow: RwSignal::new(false),
+            behind: RwSignal::new(None),
             selection: RwSignal::new(None),
         };
         session.publish();
@@ -264,22 +274,28 @@ impl Session {
         let last = Cell::new(None::<f64>);
         let slow_since = Cell::new(None::<f64>);
         let fraction = Cell::new(0.0_f64);
+        let pace = Cell::new(Pace::default());
         on_every_frame(move |time_ms| {
             let elapsed = last.replace(Some(time_ms)).map_or(0.0, |last| (time_ms - last).clamp(0.0, FRAME_MS_MAX));
             if !session.playing.get_untracked() {
-                return;
+                return session.tell_pace(None);
             }
             let rate = session.rate(time_ms, &slow_since);
             let span = elapsed * rate as f64 / 1_000.0 + fraction.get();
             fraction.set(span.fract());
-            session.change(
-                |timeline| {
-                    let end = timeline.lab().now() + Micros(span as u64);
-                    timeline.run_until(end, STEPS_PER_FRAME);
-                },
-                false,
-            );
+            let before = session.now.get_untracked();
+            session.change(|timeline| run_for(timeline, Micros(span as u64), ENGINE_MS_MAX), false);
+            let passed = session.now.get_untracked().since(before).0;
+            if let Some(told) = pace.get().after(elapsed, span as u64, passed, &pace) {
+                session.tell_pace(told);
+            }
         });
+    }
+
+    fn tell_pace(&self, reached: Option<u64>) {
+        if self.behind.get_untracked() != reached {
+            self.behind.set(reached);
+        }
     }
 
     /// Virtual microseconds per real second, now.
@@ -295,6 +311,40 @@ impl Session {
             return if slow { SLOW } else { REAL };
         };
         rate
+    }
+}
+
+/// Lets this much virtual time pass, but stops after `ms_max` real milliseconds.
+fn run_for(timeline: &mut Timeline, span: Micros, ms_max: f64) {
+    let end = timeline.lab().now() + span;
+    let began = real_ms();
+    while timeline.run_until(end, STEPS_AT_ONCE) == STEPS_AT_ONCE && real_ms() - began < ms_max {}
+}
+
+fn real_ms() -> f64 {
+    web_sys::window().and_then(|window| window.performance()).map_or(0.0, |clock| clock.now())
+}
+
+/// How much virtual time passed of how much was due, over a while.
+#[derive(Clone, Copy, Default)]
+struct Pace {
+    real_ms: f64,
+    due: u64,
+    passed: u64,
+}
+
+impl Pace {
+    /// Counts a frame. At the end of each while: the speed that was reached if it fell short.
+    fn after(self, elapsed_ms: f64, due: u64, passed: u64, kept: &Cell<Pace>) -> Option<Option<u64>> {
+        let pace =
+            Pace { real_ms: self.real_ms + elapsed_ms, due: self.due + due, passed: self.passed + passed.min(due) };
+        if pace.real_ms < PACE_MS {
+            kept.set(pace);
+            return None;
+        }
+        kept.set(Pace::default());
+        let short = (pace.passed as f64) < pace.due as f64 * PACE_GOOD;
+        Some(short.then(|| (pace.passed as f64 * 1_000.0 / pace.real_ms) as u64))
     }
 }
 

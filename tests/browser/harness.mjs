@@ -137,7 +137,7 @@ export async function frameTimes(page, ms) {
   return { count: times.length, p50: at(0.5), p99: at(0.99), max: times.at(-1) };
 }
 
-/** The page's own work per frame over `ms`, in milliseconds: { count, p50, p99, max } of the main thread's busy time. */
+/** The page's own work per frame over `ms`, in milliseconds: { count, p50, p99, max } of the main thread's processor time. */
 export async function frameWork(page, ms) {
   const client = await page.context().newCDPSession(page);
   const events = [];
@@ -153,13 +153,15 @@ export async function frameWork(page, ms) {
   await client.detach();
   const animation = events.filter(({ name, ph }) => name === 'FireAnimationFrame' && ph === 'X');
   const thread = animation[0] && `${animation[0].pid}.${animation[0].tid}`;
-  const starts = animation.map(({ ts }) => ts).sort((a, b) => a - b);
-  const busy = starts.map(() => 0);
-  for (const { name, ph, ts, dur = 0, pid, tid } of events) {
-    if (name !== 'RunTask' || ph !== 'X' || `${pid}.${tid}` !== thread) continue;
-    // A task belongs to the frame whose animation callback it contains, or else to the one before it.
-    let frame = starts.findLastIndex((start) => start <= ts + dur);
-    if (frame >= 0) busy[frame] += dur / 1000;
+  const tasks = events.filter(({ name, ph, pid, tid }) => name === 'RunTask' && ph === 'X' && `${pid}.${tid}` === thread)
+    .sort((a, b) => a.ts - b.ts);
+  const holds = (task) => animation.some(({ ts }) => ts >= task.ts && ts <= task.ts + (task.dur ?? 0));
+  const busy = [];
+  for (const task of tasks) {
+    // The task of the animation callbacks begins a frame; what runs until the next one belongs to it.
+    if (holds(task)) busy.push(0);
+    // Time on the processor: what other programs of a shared machine take is not the page's.
+    if (busy.length > 0) busy[busy.length - 1] += (task.tdur ?? task.dur ?? 0) / 1000;
   }
   busy.sort((a, b) => a - b);
   const at = (share) => busy[Math.min(busy.length - 1, Math.floor(busy.length * share))] ?? 0;

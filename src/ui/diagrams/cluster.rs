@@ -5,6 +5,7 @@
 
 mod member;
 pub mod menu;
+mod strip;
 mod traffic;
 
 use super::super::session::{Selection, Session, Speed};

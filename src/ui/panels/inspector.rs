@@ -195,6 +195,6 @@ fn Overview() -> impl IntoView {
             "A member, a wire, a message, a log cell or a mark on the timeline. Time stops, and here stands what it is, why it came about and what followed."
         </p>
         <h3>"What happened last"</h3>
-        <ol class="recent">{move || recent.get().into_iter().map(mark).collect_view()}</ol>
+        <ol class="recent"><For each=move || recent.get() key=|mark| mark.clone() children=mark /></ol>
     }
 }

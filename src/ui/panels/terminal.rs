@@ -6,7 +6,7 @@
 use super::typist::Typist;
 use crate::lab::workstation::PrintedKind;
 use crate::lab::{Input, Topic};
-use crate::projection::terminal::{LINES, Row, Screen, Window};
+use crate::projection::terminal::{LINES, LINES_MORE, Row, Screen, Window};
 use crate::shell::completion;
 use crate::shell::line_editor::{Action, Key, LineEditor};
 use crate::sim::SimTime;
@@ -58,7 +58,7 @@ fn Terminal(number: usize, is_shown: Signal<bool>) -> impl IntoView {
     });
     let running = Memo::new(move |_| screen.with(|screen| screen.running));
     let frame = NodeRef::<html::Div>::new();
-    keep_at_end(frame, screen);
+    let scrolled = keep_at_end(frame, screen, lines);
     // A click anywhere in a terminal is a click into its line, unless it selects text.
     let click = move |_| {
         let selects = window().get_selection().ok().flatten().is_some_and(|selection| !selection.is_collapsed());
@@ -70,7 +70,7 @@ fn Terminal(number: usize, is_shown: Signal<bool>) -> impl IntoView {
         <section class="terminal" id=format!("terminal-{number}") aria-label=format!("Terminal {}", number + 1)
             data-shown=move || is_shown.get().to_string() on:click=click>
             <TerminalHead number running/>
-            <div class="screen" node_ref=frame>
+            <div class="screen" node_ref=frame on:scroll=move |_| scrolled()>
                 <Scrollback number screen lines cleared/>
                 <Entry number running cleared/>
             </div>
@@ -97,19 +97,36 @@ fn TerminalHead(number: usize, running: Memo<bool>) -> impl IntoView {
     }
 }
 
-/// New output scrolls into sight, unless the learner has scrolled up to read.
-fn keep_at_end(frame: NodeRef<html::Div>, screen: Memo<Screen>) {
+/// New output scrolls into sight, unless the learner has scrolled up to read. Whether they have is known from their
+/// scrolling: to measure it while rows are being added would lay the page out twice a frame.
+fn keep_at_end(frame: NodeRef<html::Div>, screen: Memo<Screen>, lines: RwSignal<usize>) -> impl Fn() {
     const NEAR: i32 = 48;
-    Effect::new(move |before: Option<Option<(u64, u32, u32, u64)>>| {
-        let last = screen.with(|screen| screen.rows.last().map(|row| row.name));
-        let Some(frame) = frame.get_untracked() else { return last };
-        let at_end = frame.scroll_height() - frame.scroll_top() - frame.client_height() < NEAR;
-        if at_end || before.flatten().is_none() || screen.with_untracked(|screen| !screen.running) {
-            // After this frame's rows are in the page.
-            request_animation_frame(move || frame.set_scroll_top(frame.scroll_height()));
+    let reads = StoredValue::new(false);
+    let last = Memo::new(move |_| screen.with(|screen| screen.rows.last().map(|row| row.name)));
+    let running = Memo::new(move |_| screen.with(|screen| screen.running));
+    Effect::new(move |before: Option<bool>| {
+        last.track();
+        let running = running.get();
+        // A new command is about the end again.
+        if before == Some(false) && running {
+            reads.set_value(false);
+            lines.set(LINES);
         }
-        last
+        if !reads.get_value() {
+            // After this frame's rows are in the page.
+            request_animation_frame(move || {
+                if let Some(frame) = frame.try_get_untracked().flatten() {
+                    frame.set_scroll_top(i32::MAX);
+                }
+            });
+        }
+        running
     });
+    move || {
+        if let Some(frame) = frame.get_untracked() {
+            reads.set_value(frame.scroll_height() - frame.scroll_top() - frame.client_height() >= NEAR);
+        }
+    }
 }
 
 #[component]
@@ -119,22 +136,20 @@ fn Scrollback(
     lines: RwSignal<usize>,
     cleared: RwSignal<Option<(SimTime, usize)>>,
 ) -> impl IntoView {
-    let hidden = Memo::new(move |_| screen.with(|screen| screen.hidden));
+    let has_earlier = Memo::new(move |_| screen.with(|screen| screen.earlier));
     let earlier = move |event: web_sys::MouseEvent| {
         event.stop_propagation();
         match cleared.get_untracked() {
             Some(_) => cleared.set(None),
-            None => lines.update(|lines| *lines += LINES),
+            None => lines.update(|lines| *lines += LINES_MORE),
         }
     };
     view! {
-        <Show when=move || { hidden.get() > 0 }>
-            <button class="earlier" type="button" on:click=earlier>
-                {move || format!("Show earlier: {} lines", hidden.get())}
-            </button>
+        <Show when=move || has_earlier.get()>
+            <button class="earlier" type="button" on:click=earlier>"Show earlier lines"</button>
         </Show>
         <div class="scrollback" role="log" aria-label=format!("Output of terminal {}", number + 1)>
-            <For each=move || screen.with(|screen| screen.rows.clone()) key=|row| row.name children=show_row/>
+            <For each=move || screen.with(|screen| screen.rows.clone()) key=|row| (row.name, row.whole) children=show_row/>
         </div>
     }
 }
@@ -146,7 +161,7 @@ fn show_row(row: Row) -> impl IntoView {
             view! { <span class="command"><span class="prompt">"$ "</span>{text}</span> }.into_any()
         }
         PrintedKind::Typed => view! { <span class="typed">{text}</span> }.into_any(),
-        PrintedKind::Stdout => view! { <span>{text}</span> }.into_any(),
+        PrintedKind::Stdout => view! { <span class:whole=row.whole>{text}</span> }.into_any(),
         PrintedKind::Stderr => view! { <span class="stderr">{text}</span> }.into_any(),
         PrintedKind::Done(0) => ().into_any(),
         PrintedKind::Done(status) => view! { <span class="status">{format!("exit status {status}")}</span> }.into_any(),

@@ -2,7 +2,7 @@
 
 use super::super::diagrams::{measure, select};
 use super::super::session::{Selection, Session};
-use crate::projection::lanes::{self, Band, Column, Lane, LaneIndex, SPANS, Window};
+use crate::projection::lanes::{self, Band, Column, Lane, LaneIndex, LanesView, SPANS, Window};
 use crate::projection::words;
 use crate::sim::{EventId, Micros, SimTime};
 use leptos::ev::{KeyboardEvent, PointerEvent, WheelEvent};
@@ -15,6 +15,8 @@ const AXIS_Y: f64 = 5.0 * ROW + 13.0;
 pub const HEIGHT: f64 = 5.0 * ROW + 20.0;
 /// The zoom that shows twenty seconds.
 const ZOOM: usize = 9;
+/// Width of what is redrawn when a mark is added to it.
+const PIECE: f64 = 96.0;
 /// How far from a mark one may click, in pixels, and how far a press may slip and still be a click.
 const REACH: f64 = 5.0;
 /// One arrow key moves the playhead by this share of the window; with shift, by ten times as much.
@@ -51,6 +53,9 @@ pub fn TimelinePanel() -> impl IntoView {
             index.with_value(|index| index.view(timeline.tip(), window, width))
         })
     });
+    let bands = Memo::new(move |_| lanes.with(|lanes| lanes.bands.clone()));
+    let faults = Memo::new(move |_| lanes.with(|lanes| lanes.faults.clone()));
+    let pieces = Memo::new(move |_| (width.get() / PIECE) as usize + 1);
     let tip = session.observe_time(|timeline| timeline.tip().now());
     let x_of = move |at: SimTime| window.get().x(at, width.get()).clamp(-20.0, width.get() + 20.0);
     let seek = throttled(session);
@@ -144,14 +149,14 @@ pub fn TimelinePanel() -> impl IntoView {
                 on:pointerleave=move |_| hover.set(None)
                 on:wheel=on_wheel
             >
-                <svg class="timeline-svg" width=move || width.get() height=HEIGHT role="img" aria-label=move || summary(&lanes.read().bands)>
+                <svg class="timeline-svg" width=move || width.get() height=HEIGHT role="img" aria-label=move || summary(&bands.read())>
                     <defs>
                         <pattern id="election" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
                             <line class="hatch" x1="0" y1="0" x2="0" y2="6" />
                         </pattern>
                     </defs>
-                    {move || lanes.get().bands.into_iter().map(band).collect_view()}
-                    {move || marks(&lanes.get().columns)}
+                    {move || bands.get().into_iter().map(band).collect_view()}
+                    <For each=move || 0..pieces.get() key=|piece| *piece children=move |piece| view! { <Marks lanes piece /> } />
                     <rect class="future" y="0" height=5.0 * ROW x=move || x_of(now.get())
                         width=move || (x_of(tip.get()) - x_of(now.get())).max(0.0) />
                     <rect class="unknown" y="0" height=5.0 * ROW x=move || x_of(tip.get())
@@ -159,7 +164,7 @@ pub fn TimelinePanel() -> impl IntoView {
                     {move || (1..=5).map(|row| view! {
                         <line class="rule" x1="0" x2=width.get() y1=f64::from(row) * ROW y2=f64::from(row) * ROW />
                     }).collect_view()}
-                    {move || lanes.get().faults.into_iter().map(|(x, text)| view! {
+                    {move || faults.get().into_iter().map(|(x, text)| view! {
                         <text class="fault-label" x=x + 6.0 y=4.0 * ROW + 12.5>{text}</text>
                     }).collect_view()}
                     {move || window.get().ticks(width.get(), 90.0).into_iter().map(|(x, label)| view! {
@@ -260,6 +265,22 @@ fn band(band: Band) -> impl IntoView {
             {label}
         </g>
     }
+}
+
+/// The marks of one piece of the timeline's width. A mark that is added redraws its own piece, not the others.
+#[component]
+fn Marks(lanes: Memo<LanesView>, piece: usize) -> impl IntoView {
+    let (from, to) = (piece as f64 * PIECE, (piece + 1) as f64 * PIECE);
+    let columns = Memo::new(move |_| {
+        lanes.with(|lanes| {
+            lanes.columns.each_ref().map(|columns| {
+                let start = columns.partition_point(|column| column.x < from);
+                let end = columns.partition_point(|column| column.x < to);
+                columns[start..end].to_vec()
+            })
+        })
+    });
+    move || marks(&columns.read())
 }
 
 /// One path for each colour, however many marks there are.

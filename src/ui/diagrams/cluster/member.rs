@@ -3,9 +3,10 @@
 use super::super::super::session::{Selection, Session};
 use super::super::select;
 use super::menu::{self, Menu};
-use super::{is_menu_key, is_press, term_class};
+use super::strip::{Strip, StripView};
+use super::{is_menu_key, is_press};
 use crate::lab::Topic;
-use crate::projection::cluster::{self, Cell, MemberView, Running, Standing, Timer};
+use crate::projection::cluster::{self, MemberView, Running, Standing, Timer};
 use crate::projection::layout::cluster::{Density, Plan};
 use crate::projection::words;
 use crate::raft::StateType;
@@ -15,15 +16,15 @@ use leptos::prelude::*;
 
 /// Where the parts of a card are, from its upper left corner.
 #[derive(Clone, Copy)]
-struct Sizes {
-    pad: f64,
+pub struct Sizes {
+    pub pad: f64,
     name_y: f64,
     emblem: f64,
-    strip_y: f64,
-    strip_h: f64,
-    notes_y: f64,
+    pub strip_y: f64,
+    pub strip_h: f64,
+    pub notes_y: f64,
     status_y: f64,
-    width: f64,
+    pub width: f64,
 }
 
 impl Sizes {
@@ -171,31 +172,41 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
             running.cells.iter().filter(|cell| cell.durable).map(|cell| cell.index).max().unwrap_or(0)
         })
     });
+    let name = Memo::new(move |_| view.read().name.clone());
+    let role = Memo::new(move |_| standing(&view.read(), density.get()));
     let head = move || {
         let sizes = Sizes::of(density.get());
-        let view = view.get();
-        let (role, class) = standing(&view, density.get());
         view! {
-            <text class="name" x=sizes.pad + 2.0 * sizes.emblem + 7.0 y=sizes.name_y>{view.name.clone()}</text>
-            <text class=format!("role {class}") x=sizes.width - sizes.pad y=sizes.name_y text-anchor="end">{role}</text>
+            <text class="name" x=sizes.pad + 2.0 * sizes.emblem + 7.0 y=sizes.name_y>{move || name.get()}</text>
+            <text class=move || format!("role {}", role.get().1) x=sizes.width - sizes.pad y=sizes.name_y text-anchor="end">
+                {move || role.get().0}
+            </text>
         }
     };
+    let strip = Memo::new(move |_| match &view.read().state {
+        Standing::Running(running) | Standing::Off(running) => {
+            Some(StripView::of(running, Sizes::of(density.get()), density.get()))
+        }
+        Standing::Refused(_) => None,
+    });
+    let status = Memo::new(move |_| match &view.read().state {
+        Standing::Running(running) => status(running, view.read().disk_factor, density.get()),
+        Standing::Off(_) => String::new(),
+        Standing::Refused(why) => why.clone(),
+    });
+    let has_log = Memo::new(move |_| strip.read().is_some());
     let body = move || {
-        let sizes = Sizes::of(density.get());
-        let view = view.get();
-        match view.state {
-            Standing::Running(running) => {
-                let status = status(&running, view.disk_factor, density.get());
-                view! {
-                    <Strip host running=*running sizes density=density.get() />
-                    <text class="status" x=sizes.pad y=sizes.status_y>{status}</text>
-                }
-                .into_any()
+        let density = density.get();
+        let sizes = Sizes::of(density);
+        let text = move || status.get();
+        if has_log.get() {
+            view! {
+                <Strip host strip sizes density />
+                <text class="status" x=sizes.pad y=sizes.status_y>{text}</text>
             }
-            Standing::Off(held) => view! { <Strip host running=*held sizes density=density.get() /> }.into_any(),
-            Standing::Refused(why) => {
-                view! { <text class="status fault" x=sizes.pad y=sizes.notes_y>{why}</text> }.into_any()
-            }
+            .into_any()
+        } else {
+            view! { <text class="status fault" x=sizes.pad y=sizes.notes_y>{text}</text> }.into_any()
         }
     };
     let sizes = move || Sizes::of(density.get());
@@ -204,13 +215,7 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
         Some(Selection::Entry(of, index)) if of == host => Some(index),
         _ => None,
     };
-    let strip_place = move || {
-        let index = here()?;
-        let view = view.read();
-        let (shown, x_of) = strip(view.running()?, sizes(), density.get());
-        let position = shown.iter().position(|cell| cell.index == index)?;
-        Some((x_of(position), x_of(position + 1) - x_of(position) - 1.5))
-    };
+    let strip_place = move || strip.read().as_ref()?.cell(here()?);
     view! {
         <g class="face">
             <Emblem host view plan />
@@ -254,132 +259,6 @@ fn status(running: &Running, disk_factor: u32, density: Density) -> String {
         Density::Full => format!("rev {} · {}{fsync}", running.revision, words::bytes(running.db_bytes)),
         Density::Medium => format!("rev {}{fsync}", running.revision),
         Density::Small => format!("term {} · rev {}", running.term, running.revision),
-    }
-}
-
-/// Rough width of a character of a note.
-const CHAR: f64 = 6.0;
-/// Gap between two cells, and the width that the newest one needs for its index.
-const CELL_GAP: f64 = 1.5;
-
-/// The cells that have room, and where each begins: the newest is wider, for its index.
-fn strip(running: &Running, sizes: Sizes, density: Density) -> (Vec<Cell>, impl Fn(usize) -> f64 + use<>) {
-    let shown: Vec<Cell> = running.cells[running.cells.len().saturating_sub(density.cells())..].to_vec();
-    let room = sizes.width - 2.0 * sizes.pad - OLDER;
-    let newest = newest_width(running.last);
-    let each = ((room - newest) / (density.cells() as f64 - 1.0)).floor();
-    let count = shown.len();
-    let start = sizes.pad + OLDER;
-    (shown, move |position| {
-        let plain = start + each * position as f64;
-        if position >= count { plain - each + newest } else { plain }
-    })
-}
-
-/// Room at the left for the mark of older entries.
-const OLDER: f64 = 12.0;
-
-fn newest_width(last: u64) -> f64 {
-    8.0 + 6.2 * last.max(10).to_string().len() as f64
-}
-
-#[component]
-fn Strip(host: HostId, running: Running, sizes: Sizes, density: Density) -> impl IntoView {
-    let session = expect_context::<Session>();
-    let (shown, x_of) = strip(&running, sizes, density);
-    let older = shown.first().map_or(0, |cell| cell.index - 1);
-    let count = shown.len();
-    let (y, height) = (sizes.strip_y, sizes.strip_h);
-    let edge = |index: u64| {
-        // Where the entry ends, also if it is older than what is shown.
-        let position = shown.iter().position(|cell| cell.index == index);
-        position.map_or(if index <= older { x_of(0) - CELL_GAP } else { x_of(count) }, |at| x_of(at + 1) - CELL_GAP)
-    };
-    let commit_x = edge(running.committed) + 0.5;
-    let commit_text = if running.applied == running.committed {
-        format!("committed {}", running.committed)
-    } else {
-        format!("committed {}, applied {}", running.committed, running.applied)
-    };
-    let far = commit_x > sizes.width * 0.72;
-    let cells = shown.iter().enumerate().map(|(position, cell)| {
-        let (cell, x, width) = (*cell, x_of(position), x_of(position + 1) - x_of(position) - CELL_GAP);
-        let what = Selection::Entry(host, cell.index);
-        let mut class = format!("cell {}", term_class(cell.term));
-        class.push_str(if cell.committed { "" } else { " open" });
-        let state = match (cell.committed, cell.durable) {
-            (true, _) => "committed",
-            (false, true) => "not committed",
-            (false, false) => "not yet on disk",
-        };
-        let newest = position + 1 == count;
-        view! {
-            <g
-                class=class
-                role="button"
-                tabindex="-1"
-                aria-label=format!("entry {}, term {}, {state}", cell.index, cell.term)
-                on:click=move |_| select(session, what)
-            >
-                <rect x=x y=y width=width height=height rx="2.5" />
-                {(!cell.durable).then(|| view! { <rect class="undurable" x=x y=y width=width height=height rx="2.5" /> })}
-                {newest.then(|| view! {
-                    <text class="index" x=x + width / 2.0 y=y + height / 2.0 + 4.0 text-anchor="middle">{cell.index}</text>
-                })}
-            </g>
-        }
-    });
-    // The vote stands on the side of the commit mark's text that has room for it.
-    let text_start = if far { commit_x - CHAR * commit_text.chars().count() as f64 } else { sizes.pad };
-    let vote_width = CHAR * running.vote.as_ref().map_or(0, |vote| vote.len() + "voted ".len()) as f64 + 8.0;
-    let right = text_start < sizes.pad + vote_width;
-    // Below the mark where there is room, else from the card's edge on.
-    let notes_x = if far { commit_x } else { sizes.pad };
-    let notes = (density != Density::Small || running.followers.is_empty()).then(|| view! {
-        <text class="note" x=notes_x y=sizes.notes_y text-anchor=if far { "end" } else { "start" }>{commit_text}</text>
-    });
-    let vote = (running.followers.is_empty() && density == Density::Full).then(|| running.vote.clone()).flatten();
-    let vote = vote.map(|vote| {
-        view! {
-            <text class="note" x=if right { sizes.width - sizes.pad } else { sizes.pad } y=sizes.notes_y
-                text-anchor=if right { "end" } else { "start" }>{format!("voted {vote}")}</text>
-        }
-    });
-    // Under the strip: each follower's number under the last entry that it is known to have, an arrow before the next one
-    // that it will be sent.
-    let (marks_y, reach) = (y + height + 9.0, if density == Density::Small { 4.5 } else { 5.5 });
-    let followers = running.followers.clone();
-    let marks = followers.iter().enumerate().map(|(position, follower)| {
-        let beside = followers[..position].iter().filter(|other| other.matched == follower.matched).count() as f64;
-        let x = (edge(follower.matched) - reach - beside * (2.0 * reach + 1.0)).max(reach);
-        let number = follower.name.trim_start_matches("etcd-").to_owned();
-        view! {
-            <g class="progress" class:silent=!follower.active>
-                <circle cx=x cy=marks_y r=reach />
-                <text x=x y=marks_y + 3.1 text-anchor="middle">{number}</text>
-            </g>
-        }
-    });
-    let mut nexts: Vec<u64> = followers.iter().map(|follower| follower.next).collect();
-    nexts.sort_unstable();
-    nexts.dedup();
-    let arrows = nexts.into_iter().map(|next| {
-        let x = edge(next.saturating_sub(1)) + 2.5;
-        view! { <path class="next" d=format!("M{x:.1} {marks_y:.1} h7 m-3 -3 l3 3 l-3 3") /> }
-    });
-    view! {
-        {(older > 0).then(|| view! {
-            <g class="older">
-                <path d=format!("M{} {y:.1} v{height:.1} M{} {y:.1} v{height:.1} M{} {y:.1} v{height:.1}",
-                    sizes.pad + 1.0, sizes.pad + 4.5, sizes.pad + 8.0) />
-            </g>
-        })}
-        {cells.collect_view()}
-        <line class="commit" x1=commit_x x2=commit_x y1=y - 4.0 y2=y + height + 4.0 />
-        {marks.collect_view()}
-        {arrows.collect_view()}
-        {notes}
-        {vote}
     }
 }
 
