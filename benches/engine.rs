@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 use control_plane_lab::etcd::api::{PutRequest, Request};
+use control_plane_lab::etcd::backend::{Backend, HashCheck, status};
+use control_plane_lab::etcd::bolt::items;
 use control_plane_lab::etcd::client::{Address, Client, ClientEvent, ClientId};
+use control_plane_lab::etcd::lease::Lessor;
+use control_plane_lab::etcd::mvcc::KvStore;
 use control_plane_lab::etcd::{Cluster, Fact, Member, Moment, Note, Outbox, Wire};
 use control_plane_lab::lab::{Lab, Scenario, Timeline};
 use control_plane_lab::sim::{HostId, Micros, Occurrence, Sim, SimTime};
@@ -142,5 +146,31 @@ fn rewind(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(engine, puts, idle, rewind);
+/// A snapshot of a million keys of 100 bytes each, as a file.
+fn million_keys() -> Bytes {
+    let mut store = KvStore::default();
+    for i in 0..1_000_000 {
+        let mut txn = store.write();
+        txn.put(&Bytes::from(format!("/registry/pods/default/pod-{i:07}")), Bytes::from(vec![b'v'; 100]), 0);
+        txn.end();
+    }
+    Backend::new(store).snapshot().expect("short keys")
+}
+
+fn snapshot(criterion: &mut Criterion) {
+    let file = million_keys();
+    let mut group = criterion.benchmark_group("snapshot of 1,000,000 keys");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(file.len() as u64));
+    group.bench_function("restart from it", |bencher| {
+        bencher.iter_with_large_drop(|| Backend::open(&file, HashCheck::Required, Lessor::default()));
+    });
+    group.bench_function("read its pairs", |bencher| bencher.iter(|| items(&file).count()));
+    group.bench_function("status", |bencher| bencher.iter(|| status(&file)));
+    let backend = Backend::open(&file, HashCheck::Required, Lessor::default()).expect("a sound file");
+    group.bench_function("save", |bencher| bencher.iter_with_large_drop(|| backend.snapshot()));
+    group.finish();
+}
+
+criterion_group!(engine, puts, idle, rewind, snapshot);
 criterion_main!(engine);

@@ -2,6 +2,7 @@
 mod conformance;
 mod datadriven;
 mod etcdctl;
+mod etcdutl;
 mod lab;
 mod lessons;
 mod lives;
