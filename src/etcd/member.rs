@@ -312,6 +312,8 @@ impl Member {
         // The first tick comes at a phase of its own: machines do not start in step.
         out.wake(prng.span(cluster.timing.heartbeat), Note::Member(MemberNote::Tick));
         out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
+        // Ids of one life never meet those of another: the start time is part of them, as in etcd's id generator.
+        let first = (id.0 << 48) | (((now.now.0 / 1_000) << 8) & 0xffff_ffff_ffff);
         let mut member = Member {
             cluster: cluster.clone(),
             machine: machine.clone(),
@@ -328,9 +330,8 @@ impl Member {
             sending: BTreeMap::new(),
             replayed: Index(0),
             connections: Connections::default(),
-            // Ids of one life never meet those of another: the start time is part of them, as in etcd's id generator.
-            proposals: Proposals::new((id.0 << 48) | (((now.now.0 / 1_000) << 8) & 0xffff_ffff_ffff)),
-            reads: Reads::default(),
+            proposals: Proposals::new(first),
+            reads: Reads::new(first),
             transfers: Vec::new(),
             origins: BTreeMap::new(),
             lead: PeerId::NONE,

@@ -16,11 +16,12 @@ pub struct Reader {
     pub request: Request,
 }
 
-#[derive(Clone, Debug, Default, Hash)]
+#[derive(Clone, Debug, Hash)]
 pub struct Reads {
     /// Asked, but in no round yet.
     queued: Vec<Reader>,
     round: Option<Round>,
+    /// Raft knows a round by its number alone: no two members, nor two lives of one, may use the same.
     next_round: u64,
     /// Confirmed, but the member has not applied that far.
     confirmed: Vec<(Index, Reader)>,
@@ -35,6 +36,10 @@ struct Round {
 }
 
 impl Reads {
+    pub fn new(first: u64) -> Reads {
+        Reads { queued: Vec::new(), round: None, next_round: first, confirmed: Vec::new() }
+    }
+
     pub fn queue(&mut self, reader: Reader) {
         self.queued.push(reader);
     }

@@ -18,6 +18,8 @@ const HEALING_MAX: Micros = Micros::from_secs(160);
 /// At most this long until the next command on any of the writing terminals, the next fault, the next whim of a watcher.
 const THINK: Micros = Micros::from_millis(40);
 const FAULT_PAUSE: Micros = Micros::from_millis(1_500);
+/// So long a leader may think that it leads while another is elected.
+const TWO_LEADERS: Micros = Micros::from_millis(2_500);
 const WATCH_PAUSE: Micros = Micros::from_millis(1_000);
 const KEYS: u64 = 8;
 /// Terminals that read and write; then one that watches throughout, one that begins anew from the past, one that asks for
@@ -72,6 +74,7 @@ pub fn run(seed: u64, scenario: Scenario) -> Outcome {
         lab: Lab::new(Scenario { terminals: TERMINALS, ..scenario }, seed),
         prng: Prng::stream(seed, "fuzz"),
         off: BTreeSet::new(),
+        quiet: SimTime::ZERO,
         latest: BTreeMap::new(),
         writes: 0,
         faults: 0,
@@ -86,6 +89,8 @@ struct Life {
     lab: Lab,
     prng: Prng,
     off: BTreeSet<HostId>,
+    /// Until then no other fault comes between.
+    quiet: SimTime,
     /// The value that each key was asked to hold last.
     latest: BTreeMap<String, String>,
     writes: u64,
@@ -106,7 +111,7 @@ impl Life {
                 next_line = self.lab.now() + self.prng.span(THINK);
             } else if next == next_fault {
                 self.fault();
-                next_fault = self.lab.now() + self.prng.span(FAULT_PAUSE);
+                next_fault = self.quiet.max(self.lab.now() + self.prng.span(FAULT_PAUSE));
             } else {
                 self.whim();
                 next_whim = self.lab.now() + self.prng.span(WATCH_PAUSE);
@@ -254,7 +259,7 @@ impl Life {
         let host = self.any_host();
         let other = self.other_host(host);
         let chance = Ppm(self.prng.below(300_000) as u32);
-        let fault = match self.prng.below(16) {
+        let fault = match self.prng.below(18) {
             0 | 1 if self.off.contains(&host) => Fault::PowerOn { host },
             0 | 1 => Fault::PowerOff { host },
             2 => Fault::Restart { host },
@@ -272,6 +277,7 @@ impl Life {
             11 => return self.isolate(host),
             12 => return self.power_cut(),
             13 => return self.mend(),
+            14 | 15 => return self.isolate_leader(),
             _ => match self.off.first() {
                 Some(&host) => Fault::PowerOn { host },
                 None => Fault::SlowDisk { host, factor: 1 },
@@ -284,6 +290,16 @@ impl Life {
     fn isolate(&mut self, host: HostId) {
         for other in (0..u16::from(self.lab.scenario().members)).map(HostId).filter(|other| *other != host) {
             self.inflict(Fault::Cut { from: host, to: other, one_way: false });
+        }
+    }
+
+    /// All is well but for the leader, which does not know yet that it is alone.
+    fn isolate_leader(&mut self) {
+        self.mend();
+        let leader = self.lab.members().find(|(_, member)| member.lead() == member.id()).map(|(host, _)| host);
+        if let Some(leader) = leader {
+            self.isolate(leader);
+            self.quiet = self.lab.now() + TWO_LEADERS;
         }
     }
 
