@@ -8,6 +8,8 @@ const app = document.querySelector('meta[name="app"]');
 
 try {
   const bindings = await import(new URL(app.content, document.baseURI).href);
+  // From the worker's cache in no time; without it one call may have to wait for the network.
+  if (navigator.serviceWorker?.controller) await bindings.prepareRest?.().catch(() => {});
   await bindings.default({ module_or_path: new URL(app.dataset.wasm, document.baseURI) });
   // Once the first page is painted. What is called before it is here fetches it by itself.
   if (bindings.fetchRest) requestAnimationFrame(() => setTimeout(() => fetchRest(bindings.fetchRest)));

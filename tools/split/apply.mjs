@@ -27,8 +27,11 @@ export function moduleOf(name) {
   return name.replace(/(::\{\{[^}]*\}\})+/g, '').replace(/::[^:<>]+$/, '');
 }
 
+/** Splits the code in a folder, unless it is split. */
 export function applySplit(folder) {
   const files = readdirSync(folder);
+  // Stamped again: what is split stays so.
+  if (files.some((file) => file.endsWith('_rest.wasm'))) return;
   const find = (pattern) => {
     const found = files.filter((file) => pattern.test(file));
     if (found.length !== 1) throw new Error(`${found.length} files like ${pattern} in ${folder}`);

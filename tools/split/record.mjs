@@ -1,5 +1,6 @@
 // Writes down which modules the first page runs code of: `node tools/split/record.mjs UNSPLIT_FOLDER`, a page that was built with
-// LAB_SPLIT=off. Chromium opens it, from nothing cached until a leader is elected, a lesson is open and time runs.
+// LAB_SPLIT=off. Chromium opens it, from nothing cached until a leader is elected, a lesson is open and time runs, and
+// comes back to it once.
 
 import { mkdtempSync, cpSync, readFileSync, readdirSync, writeFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,13 +32,19 @@ try {
         return made;
       };
     });
-    await boot(page, server.url);
-    await page.waitForFunction(() => document.querySelector('.cluster')?.textContent.includes('leader')
-      && document.querySelector('.lesson-step'), null, { timeout: 60_000 });
-    await page.waitForTimeout(7_000);
-    const numbers = await page.evaluate(() => Object.entries(globalThis.recorded)
-      .filter(([name, mark]) => name.startsWith('ran_') && mark.value === 1).map(([name]) => Number(name.slice(4))));
-    numbers.forEach((number) => ran.add(number));
+    // A first visit, leaving it, and a second one: a page that is left may fetch nothing any more.
+    for (const visit of ['first', 'second']) {
+      await (visit === 'first' ? boot(page, server.url) : page.reload());
+      await page.waitForFunction(() => document.querySelector('.cluster')?.textContent.includes('leader')
+        && document.querySelector('.lesson-step'), null, { timeout: 60_000 });
+      await page.waitForTimeout(7_000);
+      const numbers = await page.evaluate(() => {
+        window.dispatchEvent(new Event('pagehide'));
+        return Object.entries(globalThis.recorded)
+          .filter(([name, mark]) => name.startsWith('ran_') && mark.value === 1).map(([name]) => Number(name.slice(4)));
+      });
+      numbers.forEach((number) => ran.add(number));
+    }
     await page.close();
   }
 } finally {
