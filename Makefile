@@ -13,7 +13,8 @@ SEEDS ?= 2000
 ENGINE := --locked --no-default-features
 # Optimised even for checking: so it shares the macros that the page's own build has compiled.
 PAGE := --locked --release --target wasm32-unknown-unknown --features ui --lib --bin control-plane-lab
-PAGE_SOURCES := $(shell find src assets lessons) index.html Trunk.toml Cargo.toml Cargo.lock tools/stamp.mjs
+PAGE_SOURCES := $(shell find src assets lessons) index.html Trunk.toml Cargo.toml Cargo.lock tools/stamp.mjs \
+	$(shell find tools/split)
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -52,6 +53,12 @@ bench: ## Measure what docs/performance.md states
 	cargo bench $(ENGINE)
 	node tests/browser/bench.mjs
 
+split: ## Find out anew which code the first page runs (when a test says that the list is stale)
+	@tools/setup.sh rust page browser
+	LAB_SPLIT=off trunk build --release --dist target/unsplit
+	node tools/split/record.mjs target/unsplit
+	@$(MAKE) --no-print-directory dist/index.html
+
 fonts: ## Cut the fonts anew (only when their characters change; needs Python 3)
 	@tools/fonts.sh
 
@@ -74,4 +81,4 @@ dist/index.html: $(PAGE_SOURCES)
 	trunk build --release
 	@touch $@
 
-.PHONY: help run test fuzz bless lint dist bench fonts clean lint-only lessons-only
+.PHONY: help run test fuzz bless lint dist bench split fonts clean lint-only lessons-only

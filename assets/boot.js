@@ -2,11 +2,17 @@
 //
 // Trunk would put these lines into index.html; here they are a file, so that the page can forbid inline scripts.
 
+const PAUSES_MS = [0, 1_000, 5_000, 20_000];
+
 const app = document.querySelector('meta[name="app"]');
 
 try {
   const bindings = await import(new URL(app.content, document.baseURI).href);
+  // From the worker's cache in no time; without it one call may have to wait for the network.
+  if (navigator.serviceWorker?.controller) await bindings.prepareRest?.().catch(() => {});
   await bindings.default({ module_or_path: new URL(app.dataset.wasm, document.baseURI) });
+  // Once the first page is painted. What is called before it is here fetches it by itself.
+  if (bindings.fetchRest) requestAnimationFrame(() => setTimeout(() => fetchRest(bindings.fetchRest)));
 } catch (error) {
   // Without this a browser that cannot run the page would show an empty one.
   const notice = document.createElement('p');
@@ -15,6 +21,17 @@ try {
     + 'It needs a current browser with WebAssembly; reloading helps if the network failed half-way.';
   document.body.append(notice);
   throw error;
+}
+
+async function fetchRest(fetchOnce) {
+  for (const pause of PAUSES_MS) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    try {
+      return await fetchOnce();
+    } catch (error) {
+      console.warn(`the rest of the page's code is not here yet: ${error.message}`);
+    }
+  }
 }
 
 // After the page stands, so that the worker's downloads do not compete with the page's own. Missing on plain http other

@@ -1,11 +1,15 @@
-// Run by trunk after each build: writes the list of the build's files and their hash into the service worker.
+// Run by trunk after each build: splits the code, then writes the list of the build's files and their hash into the
+// service worker. With LAB_SPLIT=off the code stays in one piece, with its names, for tools/split/record.mjs.
 
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { applySplit } from './split/apply.mjs';
 
 const folder = process.env.TRUNK_STAGING_DIR ?? process.argv[2];
 if (!folder) throw new Error('usage: node tools/stamp.mjs FOLDER (trunk passes it as TRUNK_STAGING_DIR)');
+
+if (process.env.LAB_SPLIT !== 'off') applySplit(folder);
 
 const files = readdirSync(folder, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())

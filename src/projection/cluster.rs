@@ -79,6 +79,11 @@ pub struct Follower {
 
 impl MemberView {
     pub fn of(lab: &Lab, host: HostId) -> MemberView {
+        // A card looks once more after a world with fewer machines took the place of its own.
+        if !lab.sim().has(host) {
+            let state = Standing::Refused(String::new());
+            return MemberView { host, name: String::new(), state, disk_factor: 1 };
+        }
         let state = match lab.member(host) {
             Some(member) => Standing::Running(Box::new(Running::of(lab, host, member))),
             None if lab.sim().powered(host) => Standing::Refused(refusal(lab, host)),
@@ -436,6 +441,8 @@ pub fn flows(lab: &Lab) -> Vec<Flow> {
             None => flows.push(Flow { from: event.host, to, rate: 1, hue: hue(message) }),
         }
     }
+    // What passed before an end lost its power is over.
+    flows.retain(|flow| lab.sim().powered(flow.from) && lab.sim().powered(flow.to));
     flows.sort_by_key(|flow| (flow.from, flow.to));
     flows
 }
@@ -520,6 +527,14 @@ mod tests {
             seen.1 |= newest.durable && !newest.committed;
         }
         assert_eq!(seen, (true, true));
+    }
+
+    #[test]
+    fn a_machine_of_another_world_is_looked_at_without_harm() {
+        let lab = Lab::new(Scenario { members: 1, ..Scenario::default() }, 1);
+        assert!(MemberView::of(&lab, HostId(3)).running().is_none());
+        assert!(WireView::of(&lab, HostId(0), HostId(2)).dead);
+        assert!(Timer::of(&lab, HostId(2)).is_none());
     }
 
     #[test]

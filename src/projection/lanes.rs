@@ -196,19 +196,12 @@ impl LaneIndex {
     }
 }
 
-/// Labels that would run into the one before them are left out.
+/// Labels that would run into the next mark are left out: of marks close together the last is named.
 fn spaced(labels: Vec<(f64, String)>, width: f64) -> Vec<(f64, String)> {
     const CHAR: f64 = 6.2;
-    let mut free_from = f64::NEG_INFINITY;
-    let fits = |(x, text): &(f64, String)| {
-        let end = x + 14.0 + CHAR * text.chars().count() as f64;
-        let fits = *x >= free_from && end < width;
-        if fits {
-            free_from = end;
-        }
-        fits
-    };
-    labels.into_iter().filter(fits).collect()
+    let next_x: Vec<f64> = labels.iter().skip(1).map(|(x, _)| x - 4.0).chain([width]).collect();
+    let fits = |(x, text): &(f64, String), room_until: f64| x + 6.0 + CHAR * text.chars().count() as f64 <= room_until;
+    labels.into_iter().zip(next_x).filter(|(label, next)| fits(label, *next)).map(|(label, _)| label).collect()
 }
 
 /// What a mark of the chronicle says.
@@ -338,8 +331,8 @@ pub struct BranchView {
 /// Every branch, in the order they were begun.
 pub fn branches(timeline: &Timeline) -> Vec<BranchView> {
     let label = |branch: &Branch| match branch.parent {
-        None => "first run".to_owned(),
-        Some((_, left)) => format!("what if {}, from {}", branch.id, words::moment(left)),
+        None => format!("branch {}, the first", branch.id + 1),
+        Some((_, left)) => format!("branch {}, from {}", branch.id + 1, words::moment(left)),
     };
     let current = timeline.branch().id;
     let view = |branch: &Branch| BranchView { id: branch.id, label: label(branch), current: branch.id == current };

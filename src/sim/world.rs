@@ -181,8 +181,14 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
         &mut self.machines[usize::from(host.0)].disk
     }
 
+    /// Whether there is such a machine.
+    pub fn has(&self, host: HostId) -> bool {
+        usize::from(host.0) < self.machines.len()
+    }
+
+    /// A machine that there is not has no power.
     pub fn powered(&self, host: HostId) -> bool {
-        self.machines[usize::from(host.0)].powered
+        self.machines.get(usize::from(host.0)).is_some_and(|machine| machine.powered)
     }
 
     pub fn trace(&self) -> &Trace<M, T, F> {

@@ -8,6 +8,7 @@ use super::widgets::icon::{self, Icon};
 use super::worlds::Worlds;
 use super::{browser, notice::Notices};
 use crate::lab::archive::TEXT_BYTES_MAX;
+use crate::projection::lanes::{self, BranchView};
 use crate::sim::{Micros, SimTime};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -159,32 +160,24 @@ fn Clock() -> impl IntoView {
     view! { <div class="clock" role="timer" aria-label="Virtual time">{text}</div> }
 }
 
+/// The branches where the timeline has no room for their list.
 #[component]
 fn Branches() -> impl IntoView {
     let session = expect_context::<Session>();
-    let branches = session.branches();
-    let listed = session.observe_time(|timeline| {
-        let describe = |parent: Option<(u32, SimTime)>| match parent {
-            Some((_, at)) => format!("from {:.1} s", at.0 as f64 / 1e6),
-            None => "the first".to_owned(),
-        };
-        let all = timeline.branches().iter();
-        all.map(|branch| (branch.id, describe(branch.parent))).collect::<Vec<_>>()
-    });
+    let listed = session.observe_time(lanes::branches);
     let choose = move |event: web_sys::Event| {
         if let Ok(id) = event_target_value(&event).parse() {
             session.switch(id);
         }
     };
-    let option = move |(id, from): (u32, String)| {
-        let current = move || branches.get().0 == id;
-        view! { <option value=id.to_string() selected=current>{format!("Branch {}, {from}", id + 1)}</option> }
+    let option = |branch: BranchView| {
+        view! { <option value=branch.id.to_string() selected=branch.current>{branch.label}</option> }
     };
     view! {
-        <Show when=move || { branches.get().1 > 1 }>
+        <Show when=move || { listed.read().len() > 1 }>
             <div class="branch">
                 <select aria-label="Branch of history" on:change=choose>
-                    <For each=move || listed.get() key=|branch| branch.clone() children=option/>
+                    {move || listed.get().into_iter().map(option).collect_view()}
                 </select>
             </div>
         </Show>

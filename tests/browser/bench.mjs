@@ -15,7 +15,9 @@ const frames = ({ count, p50, p99, max }) =>
 
 const [browser, server] = await Promise.all([launch(), startServer()]);
 try {
-  report('first page, all files, brotli', `${firstPage(DIST).total} bytes`);
+  const { total, later } = firstPage(DIST);
+  report('first page, all files, brotli', `${total} bytes`);
+  report('code that follows the first page, brotli', `${later} bytes`);
 
   const cold = [];
   const again = [];

@@ -156,8 +156,8 @@ fn Workstation(plan: Memo<Plan>) -> impl IntoView {
     let rect = move || plan.read().workstation;
     view! {
         <g class="face" aria-hidden="true">
-            <path class="prompt" d=move || format!("M{:.1} {:.1} l5 5 l-5 5", rect().w / 2.0 - 26.0, rect().h / 2.0 - 5.0) />
-            <text class="name" x=move || rect().w / 2.0 + 4.0 y=move || rect().h / 2.0 + 5.0 text-anchor="middle">"you"</text>
+            <path class="prompt" d=move || format!("M{:.1} {:.1} l5 5 l-5 5", rect().w / 2.0 - 21.0, rect().h / 2.0 - 5.0) />
+            <text class="name" x=move || rect().w / 2.0 + 5.0 y=move || rect().h / 2.0 + 5.0 text-anchor="middle">"you"</text>
         </g>
     }
 }

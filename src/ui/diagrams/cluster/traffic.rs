@@ -5,6 +5,7 @@ use super::super::select;
 use super::menu::{self, Menu};
 use super::{is_menu_key, is_press, rate, term_class};
 use crate::projection::cluster::{self, Flow, Hue, PacketView};
+use crate::projection::layout::Rect;
 use crate::projection::layout::cluster::Plan;
 use crate::sim::Micros;
 use leptos::ev::{KeyboardEvent, MouseEvent};
@@ -20,6 +21,8 @@ const FRAMES_SHARE: u64 = 25;
 const LABELS_MAX: usize = 8;
 const LABEL_RATE: u64 = 10_000;
 const LABELLED_LANE: f64 = 110.0;
+/// Rough width of a character of a name.
+const LABEL_CHAR: f64 = 6.4;
 /// Messages keep to the right of their wire by this much.
 const LANE: f64 = 6.0;
 
@@ -139,6 +142,22 @@ fn Dot(packet: PacketView, plan: Memo<Plan>, named: Memo<bool>) -> impl IntoView
         }
     };
     let label = packet.label.clone();
+    // Near the ends of its way a name would lie on a card.
+    let (flight, chars) = (packet.clone(), packet.label.chars().count() as f64);
+    let clear = Memo::new(move |_| {
+        let (start, end) = lane.get();
+        let at = start.towards(end, flight.share(now.get()));
+        let (x, y, anchor) = label_at();
+        let width = LABEL_CHAR * chars;
+        let left = match anchor {
+            "start" => 0.0,
+            "end" => -width,
+            _ => -width / 2.0,
+        };
+        let name = Rect { x: at.x + x + left, y: at.y + y - 11.0, w: width, h: 14.0 };
+        let plan = plan.read();
+        plan.members.iter().chain([&plan.workstation]).all(|card| !card.crowds(&name, 2.0))
+    });
     // A short lane has no room beside it.
     let roomy = Memo::new(move |_| lane.get().0.distance(lane.get().1) > LABELLED_LANE);
     view! {
@@ -158,7 +177,7 @@ fn Dot(packet: PacketView, plan: Memo<Plan>, named: Memo<bool>) -> impl IntoView
             <path class="verdict" d=mark />
             {move || {
                 let (x, y, anchor) = label_at();
-                (named.get() && roomy.get() || selected()).then(|| view! { <text x=x y=y text-anchor=anchor>{label.clone()}</text> })
+                (named.get() && roomy.get() && clear.get() || selected()).then(|| view! { <text x=x y=y text-anchor=anchor>{label.clone()}</text> })
             }}
         </g>
     }

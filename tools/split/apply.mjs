@@ -1,0 +1,65 @@
+// Splits the code of a built page in its folder: what trunk's hook does after each build.
+
+import { createHash } from 'node:crypto';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { split } from './split.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** Modules whose code the first page runs: written by record.mjs. */
+export const LIST = join(here, 'first-page.txt');
+
+const IMPORTS = /("\.\/[\w-]+_bg\.js": import0,)/;
+const digest = (content) => createHash('sha384').update(content).digest('base64');
+const hashed = (content) => createHash('sha256').update(content).digest('hex').slice(0, 16);
+
+/**
+ * The module of a function by its name: all before its own; of `<Type as Trait>::method` both. Lists go by modules and
+ * not by functions, so that they stay true while code changes. What the compiler writes to let go of a value belongs to
+ * the first of our modules that the value's type names, or else to that type's own.
+ */
+export function moduleOf(name) {
+  if (name.startsWith('Closure(')) return 'closures for the browser';
+  const dropped = name.match(/^core::ptr::drop_in_place<(.*)>$/)?.[1];
+  if (dropped !== undefined) return `drop of ${dropped.match(/control_plane_lab(::[a-z_]+)*/)?.[0] ?? dropped.match(/^[^<]*/)[0]}`;
+  return name.replace(/(::\{\{[^}]*\}\})+/g, '').replace(/::[^:<>]+$/, '');
+}
+
+/** Splits the code in a folder, unless it is split. */
+export function applySplit(folder) {
+  const files = readdirSync(folder);
+  // Stamped again: what is split stays so.
+  if (files.some((file) => file.endsWith('_rest.wasm'))) return;
+  const find = (pattern) => {
+    const found = files.filter((file) => pattern.test(file));
+    if (found.length !== 1) throw new Error(`${found.length} files like ${pattern} in ${folder}`);
+    return found[0];
+  };
+  const binary = find(/_bg\.wasm$/);
+  const script = find(/^control-plane-lab-[0-9a-f]+\.js$/);
+  const wanted = new Set(readFileSync(LIST, 'utf8').split('\n').filter((line) => line && !line.startsWith('#')));
+  const { first, rest, counts } = split(readFileSync(join(folder, binary)), (name) => name === '' || wanted.has(moduleOf(name)));
+  const names = {
+    first: `control-plane-lab-${hashed(first)}_bg.wasm`,
+    rest: `control-plane-lab-${hashed(rest)}_rest.wasm`,
+  };
+  const source = readFileSync(join(folder, script), 'utf8');
+  if (!IMPORTS.test(source)) throw new Error(`${script} does not hand over its imports as wasm-bindgen 0.2.129 did`);
+  const loader = readFileSync(join(here, 'loader.js'), 'utf8').replace('REST_FILE', names.rest);
+  const bindings = source.replace(IMPORTS, '$1 rest: { load: loadRest },') + loader;
+  names.script = `control-plane-lab-${hashed(bindings)}.js`;
+
+  let page = readFileSync(join(folder, 'index.html'), 'utf8');
+  const replace = (old, name, content) => {
+    page = page.replaceAll(digest(readFileSync(join(folder, old))), digest(content)).replaceAll(old, name);
+    rmSync(join(folder, old));
+    writeFileSync(join(folder, name), content);
+  };
+  replace(binary, names.first, first);
+  replace(script, names.script, bindings);
+  writeFileSync(join(folder, names.rest), rest);
+  writeFileSync(join(folder, 'index.html'), page);
+  console.log(`split: ${counts.first} functions (${first.length} bytes) first, ${counts.rest} (${rest.length} bytes) after, ${counts.doors} doors`);
+}
