@@ -473,8 +473,12 @@ impl Client {
             return;
         }
         if response.watch_id == -1 {
-            // A progress response speaks for the whole stream, but not for watches that wait to be created on it.
-            for (&watch, _) in self.watches.iter().filter(|(_, watch)| watch.server_id.is_some()) {
+            // A progress response speaks for the whole stream, but not for watches that wait to be created on it, nor for
+            // those that another member has told more than this one knows.
+            // Simplified: upstream passes it on to these too.
+            let revision = response.header.as_ref().map_or(0, |header| header.revision);
+            let told = |watch: &Watch| watch.server_id.is_some() && watch.request.start_revision <= revision + 1;
+            for (&watch, _) in self.watches.iter().filter(|(_, watch)| told(watch)) {
                 self.events.push(ClientEvent::Watch { watch, result: Ok(response.clone()) });
             }
             return;

@@ -214,7 +214,6 @@ impl WatchableStore {
         let result = body(&mut txn);
         let changes = txn.end();
         self.notify(&changes);
-        self.answer_progress_requests();
         result
     }
 
@@ -562,19 +561,8 @@ impl WatchableStore {
         if !self.progress_requests.contains(&stream) || self.streams[&stream].behind > 0 {
             return;
         }
-        // A watch that resumes where another member was may have been told more than this one knows.
-        let now = self.kv.revision();
-        if self.watch_ids(stream).iter().any(|id| self.watchers[&(stream, *id)].is_ahead(now)) {
-            return;
-        }
         self.progress_requests.remove(&stream);
         self.answer(stream, WatchResponse { watch_id: NO_WATCH, ..WatchResponse::default() });
-    }
-
-    fn answer_progress_requests(&mut self) {
-        for stream in self.progress_requests.clone() {
-            self.answer_progress(stream);
-        }
     }
 
     fn push(&mut self, stream: StreamId, outgoing: Outgoing) {
