@@ -17,11 +17,8 @@ use super::api::{
 use super::error::EtcdError;
 use super::mvcc::{KeySpan, KvStore, RangeOptions, RangeResult, Stored, WatchableStore, WriteTxn};
 
-mod go_sort;
+pub(super) mod go_sort;
 pub mod quota;
-
-/// Operations allowed in a transaction (`etcd --max-txn-ops`).
-pub const MAX_TXN_OPS: usize = 128;
 
 pub fn check_range(request: &RangeRequest) -> Result<(), EtcdError> {
     check_key(&request.key)
@@ -429,7 +426,7 @@ mod tests {
         let delete = DeleteRangeRequest { key, range_end, prev_kv: false };
         let delete = RequestOp { request: Some(RequestOpKind::DeleteRange(delete)) };
         let request = TxnRequest { success: vec![delete, put_op(b"b", b"", true)], ..TxnRequest::default() };
-        assert_eq!(check_txn(&request, MAX_TXN_OPS), Ok(()));
+        assert_eq!(check_txn(&request, 128), Ok(()));
         assert_eq!(apply_txn(&mut store, &request), Err(EtcdError::KeyNotFound));
         assert_eq!((store.kv().revision(), store.kv().entry_count()), (2, 1));
     }

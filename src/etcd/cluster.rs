@@ -1,6 +1,8 @@
 //! Who is in a cluster, and the ids that follow from names and addresses.
 
 use super::Rules;
+use super::apply::quota::DEFAULT_QUOTA;
+use super::auth::TokenKind;
 use crate::raft::PeerId;
 use crate::sim::{HostId, Micros};
 use sha1::{Digest, Sha1};
@@ -56,6 +58,7 @@ pub struct Cluster {
     pub timing: Timing,
     pub rules: Rules,
     pub snapshots: Snapshots,
+    pub settings: Settings,
 }
 
 /// `--snapshot-count` and `--snapshot-catchup-entries`: how many applied entries make a snapshot, and how many before it
@@ -72,13 +75,67 @@ impl Default for Snapshots {
     }
 }
 
+/// The server's flags that limit what clients may do, and what it does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// `--quota-backend-bytes`; less than nothing for no quota.
+    pub quota_backend_bytes: i64,
+    pub max_request_bytes: usize,
+    pub max_txn_ops: usize,
+    /// `--auto-compaction-mode` and `--auto-compaction-retention`.
+    pub auto_compaction: AutoCompaction,
+    pub auth_token: TokenKind,
+    pub bcrypt_cost: u32,
+    /// `--experimental-enable-lease-checkpoint`.
+    pub lease_checkpoint: bool,
+    /// `--experimental-initial-corrupt-check`.
+    pub initial_corrupt_check: bool,
+    /// `--experimental-corrupt-check-time`; nothing for never.
+    pub corrupt_check_time: Micros,
+}
+
+/// What is compacted without being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AutoCompaction {
+    Off,
+    /// Revisions older than this.
+    Periodic(Micros),
+    /// All but so many revisions.
+    Revision(i64),
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            quota_backend_bytes: DEFAULT_QUOTA,
+            max_request_bytes: 3 << 19,
+            max_txn_ops: 128,
+            auto_compaction: AutoCompaction::Off,
+            auth_token: TokenKind::Simple,
+            // Simplified: etcd's own cost is 10. A world that is opened again hashes every password again, in a browser.
+            bcrypt_cost: 4,
+            lease_checkpoint: false,
+            initial_corrupt_check: false,
+            corrupt_check_time: Micros(0),
+        }
+    }
+}
+
 impl Cluster {
     /// A cluster whose first members run on these machines.
     pub fn new(token: &str, machines: Vec<Machine>, timing: Timing, rules: Rules) -> Cluster {
         let peer = |machine: Machine| Peer { id: PeerId(member_id(&[&machine.peer_url], token)), machine };
         let peers: Vec<Peer> = machines.into_iter().map(peer).collect();
         let id = cluster_id(peers.iter().map(|peer| peer.id.0).collect());
-        Cluster { id, peers, spares: Vec::new(), timing, rules, snapshots: Snapshots::default() }
+        Cluster {
+            id,
+            peers,
+            spares: Vec::new(),
+            timing,
+            rules,
+            snapshots: Snapshots::default(),
+            settings: Settings::default(),
+        }
     }
 
     /// Of the first members.

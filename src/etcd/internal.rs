@@ -64,10 +64,9 @@ pub struct InternalRaftRequest {
 }
 
 impl InternalRaftRequest {
-    /// The log's form of a call; a read has none.
-    pub fn of(id: u64, call: &Request) -> InternalRaftRequest {
-        let header = RequestHeader { id, ..RequestHeader::default() };
-        let mut internal = InternalRaftRequest { header: Some(header), ..InternalRaftRequest::default() };
+    /// The log's form of a call, without a header; a read has none.
+    pub fn of(call: &Request) -> InternalRaftRequest {
+        let mut internal = InternalRaftRequest::default();
         match call.clone() {
             Request::Put(put) => internal.put = Some(put),
             Request::DeleteRange(delete) => internal.delete_range = Some(delete),

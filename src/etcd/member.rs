@@ -12,25 +12,30 @@
 //! the disk still holds.
 //! Upstream: `server/etcdserver/raft.go`, `server.go`.
 
-use super::api::Request;
-use super::applier::Applier;
+use super::applier::{Applied, Applier};
+use super::apply::quota::Quota;
+use super::aside::{self, Aside};
+use super::auth::{AuthStore, Tokens};
 use super::backend::Backend;
 use super::cluster::{Cluster, Machine, Peer};
-use super::error::{Code, EtcdError, Status};
-use super::internal::{
-    Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest, InternalRaftRequest, RequestHeader,
-};
+use super::compactor::Compactor;
+use super::corrupt::Corruption;
+use super::error::{EtcdError, Status};
+use super::identity::Unjudged;
+use super::internal::{Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest, InternalRaftRequest};
 use super::join::{InitialClusterState, Joiner};
 use super::lease::Lessor;
+use super::leasing::Leasing;
 use super::membership::{ConfigChangeContext, Membership};
 use super::mvcc::{KvStore, WatchableStore};
 use super::peers::Peers;
-use super::reads::{Reader, Reads};
+use super::proposals::{Proposals, Purpose};
+use super::reads::Reads;
 use super::reconfigure::Transfer;
-use super::server::Connections;
+use super::server::{Call, Connections};
 use super::snap;
 use super::wal;
-use super::wire::{CallId, ConnId, Wire};
+use super::wire::Wire;
 use super::{Fact, Note, Outbox, Rule, VERSION};
 use crate::raft::{
     self, AnyConfChange, ConfChange, ConfChangeType, ConfState, Config, Entry, EntryType, Index, Level, MemStorage,
@@ -57,6 +62,14 @@ pub enum MemberNote {
     SyncWatchers,
     /// Time for the next batch of a compaction.
     Sweep,
+    /// Time to see whether leases have ended.
+    Leases,
+    /// Time to note the revision, and perhaps to compact.
+    Compactor,
+    /// Time to compare hashes with the others.
+    CorruptCheck,
+    /// A note about the database is durable; nothing waits for it.
+    Noted,
     /// A starting member has waited long enough for the others to say who is in the cluster.
     JoinTimeout,
     /// It was removed from the cluster a moment ago.
@@ -69,10 +82,6 @@ pub enum MemberNote {
     NotifyProgress,
 }
 
-/// `--max-request-bytes`: 1.5 MiB.
-pub const REQUEST_BYTES_MAX: usize = 3 << 19;
-/// etcd refuses proposals while this many committed entries wait to be applied.
-const APPLY_GAP_MAX: u64 = 5_000;
 /// etcd's retry of a ReadIndex that got no answer.
 const READ_RETRY: Micros = Micros::from_millis(500);
 /// How often slow watchers are given their past.
@@ -115,19 +124,37 @@ pub struct Member {
     /// What was committed when it started, and is applied anew.
     replayed: Index,
     pub(super) connections: Connections,
-    proposals: Proposals,
+    pub(super) proposals: Proposals,
     pub(super) reads: Reads,
     pub(super) transfers: Vec<Transfer>,
+    pub(super) leasing: Leasing,
+    pub(super) compactor: Compactor,
+    pub(super) corruption: Corruption,
+    /// Calls whose tokens this member cannot judge yet.
+    pub(super) unjudged: Vec<Unjudged>,
+    /// What the log does not say, still to be done again.
+    asides: VecDeque<Aside>,
+    /// Tokens and salts come from here.
+    pub(super) chance: Prng,
     /// The event by which each entry that is not applied yet came here.
     origins: BTreeMap<Index, EventId>,
     lead: PeerId,
     /// Ticks without a leader, and whether there ever was one.
     leaderless: u32,
-    lost_leader_at: Option<SimTime>,
-    started_at: SimTime,
+    pub(super) lost_leader_at: Option<SimTime>,
+    pub(super) started_at: SimTime,
     pub(super) syncing_watchers: bool,
-    published: bool,
+    pub(super) published: bool,
+    /// The cluster's version is on its way.
+    pub(super) proposing_version: bool,
     stopped: bool,
+}
+
+/// What a disk has kept of a member.
+struct Kept {
+    log: wal::Recovered,
+    database: Option<Backend>,
+    asides: VecDeque<Aside>,
 }
 
 /// What became of a machine's attempt to start a member.
@@ -138,33 +165,6 @@ pub enum Booted {
     Joining(Joiner),
     /// It cannot start, and has said why.
     Refused,
-}
-
-/// What this member has proposed and not yet answered.
-#[derive(Clone, Debug, Hash)]
-struct Proposals {
-    next_id: u64,
-    /// Without a leader a proposal waits.
-    parked: VecDeque<(u64, Proposed)>,
-    waiting: BTreeMap<u64, Proposal>,
-    /// By the time they run out.
-    deadlines: VecDeque<(SimTime, u64)>,
-    /// The cluster's version is on its way.
-    version: bool,
-}
-
-/// What is proposed: a request, or a change of the cluster.
-#[derive(Clone, Debug, Hash)]
-enum Proposed {
-    Request(Bytes),
-    Change(ConfChange),
-}
-
-#[derive(Clone, Debug, Hash)]
-struct Proposal {
-    began: SimTime,
-    /// Nobody: the member's own.
-    caller: Option<(ConnId, CallId, Request)>,
 }
 
 /// What the member is told with everything: when, and by which event.
@@ -192,7 +192,7 @@ impl Member {
             Some(Ok(recovered)) => recovered,
             Some(Err(error)) => return refuse_start(error.to_string(), out),
         };
-        let database = match snap::open(disk, &recovered.snapshot, || Lessor::new(cluster.timing.election)) {
+        let database = match snap::open(disk, &recovered.snapshot, || new_lessor(cluster)) {
             Ok(database) => database,
             Err(why) => return refuse_start(why, out),
         };
@@ -205,7 +205,10 @@ impl Member {
         disk.truncate(wal::FILE, recovered.sound);
         if recovered.sound > 0 {
             out.fact(Fact::Started { term, last, commit, torn_bytes: length - recovered.sound });
-            return Booted::Running(Box::new(Member::recover(cluster, machine, recovered, database, seed, now, out)));
+            let (asides, sound) = disk.file(aside::FILE).map(aside::recover).unwrap_or_default();
+            disk.truncate(aside::FILE, sound);
+            let kept = Kept { log: recovered, database, asides };
+            return Booted::Running(Box::new(Member::recover(cluster, machine, kept, seed, now, out)));
         }
         match (state, cluster.peer_on(host)) {
             // At the world's beginning nobody can know anybody.
@@ -265,6 +268,8 @@ impl Member {
         member.know(members, now.now);
         out.sync(wal::FILE, Note::Member(MemberNote::Greet), None);
         member.pump(now, out);
+        member.begin_compactor(out);
+        member.arm_corrupt_check(out);
         member
     }
 
@@ -272,17 +277,26 @@ impl Member {
     fn recover(
         cluster: &Arc<Cluster>,
         machine: &Machine,
-        recovered: wal::Recovered,
-        database: Option<Backend>,
+        kept: Kept,
         seed: u64,
         now: Moment,
         out: &mut Outbox,
     ) -> Member {
-        let replayed = recovered.hard_state.commit;
-        let mut member = Member::new(cluster, machine, recovered, database, seed, now, out);
+        let replayed = kept.log.hard_state.commit;
+        let mut member = Member::new(cluster, machine, kept.log, kept.database, seed, now, out);
         member.replayed = replayed;
+        let start = member.applied;
+        member.asides = kept.asides.into_iter().filter(|aside| aside.index() > start).collect();
         member.greet_peers(out);
         member.pump(now, out);
+        if member.applier.restart(now.now) {
+            member.note_aside(Aside::Restarted(member.applied), out);
+        }
+        if cluster.settings.initial_corrupt_check {
+            member.compare(true, out);
+        }
+        member.begin_compactor(out);
+        member.arm_corrupt_check(out);
         member
     }
 
@@ -296,8 +310,7 @@ impl Member {
         out: &mut Outbox,
     ) -> Member {
         let id = PeerId(log.node_id);
-        let kv = KvStore::new(Lessor::new(cluster.timing.election));
-        let mut applier = Applier::new(WatchableStore::new(kv, REQUEST_BYTES_MAX).under(cluster.rules));
+        let mut applier = new_applier(cluster, log.cluster_id);
         let mut storage = MemStorage::new();
         let start = database.as_ref().map(snap::stands_at).unwrap_or_default();
         if let Some(database) = database {
@@ -333,6 +346,12 @@ impl Member {
             proposals: Proposals::new(first),
             reads: Reads::new(first),
             transfers: Vec::new(),
+            leasing: Leasing::default(),
+            compactor: Compactor::new(cluster.settings.auto_compaction, now.now),
+            corruption: Corruption::default(),
+            unjudged: Vec::new(),
+            asides: VecDeque::new(),
+            chance: prng,
             origins: BTreeMap::new(),
             lead: PeerId::NONE,
             leaderless: 0,
@@ -340,6 +359,7 @@ impl Member {
             started_at: now.now,
             syncing_watchers: false,
             published: false,
+            proposing_version: false,
             stopped: false,
         };
         // Members that its own log names, so that it can greet them before it has applied anything.
@@ -456,6 +476,10 @@ impl Member {
                 tell(from, members, out);
             }
             Wire::Members { .. } => {}
+            Wire::LeaseAsk { number, ask } => self.lease_asked(at, from, *number, *ask, out),
+            Wire::LeaseTell { number, tell } => self.lease_told(*number, tell.clone(), out),
+            Wire::HashKvAsk { number, revision } => self.hash_asked(from, *number, *revision, out),
+            Wire::HashKvTell { number, tell } => self.hash_told(at, from, *number, tell, out),
             Wire::Client { conn, number, frame } => self.serve(at, from, *conn, *number, frame, out),
         }
         self.pump(at, out);
@@ -474,7 +498,10 @@ impl Member {
             }
             MemberNote::Sweep => self.sweep(true, out),
             MemberNote::SnapshotSaved => self.snapshot_saved(out),
-            MemberNote::JoinTimeout | MemberNote::ReceivedSaved => {}
+            MemberNote::Leases => self.look_for_ended_leases(at, out),
+            MemberNote::Compactor => self.auto_compact(at, out),
+            MemberNote::CorruptCheck => self.corrupt_check(at, out),
+            MemberNote::JoinTimeout | MemberNote::ReceivedSaved | MemberNote::Noted => {}
             MemberNote::Removed => self.stop(Fact::Removed, out),
             MemberNote::NotifyProgress => {
                 out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
@@ -526,7 +553,8 @@ impl Member {
         for reader in self.reads.expire(since) {
             self.answer(reader.conn, reader.call, &reader.request, Err(EtcdError::Timeout.into()), out);
         }
-        self.expire_proposals(at.now, out);
+        self.expire_proposals(at, out);
+        self.tend_leases(at, out);
         self.finish_transfers(at.now, out);
         self.expire_snapshots(at);
         self.publish(at, out);
@@ -541,6 +569,10 @@ impl Member {
         if self.leaderless == LEADERLESS_MAX * self.cluster.timing.election_ticks() {
             self.end_streams(&EtcdError::NoLeader.into(), out);
         }
+    }
+
+    pub(super) fn leads(&self) -> bool {
+        self.node.raft().state() == StateType::Leader
     }
 
     pub(super) fn is_leaderless(&self) -> bool {
@@ -563,88 +595,9 @@ impl Member {
         result
     }
 
-    // Proposals.
-
-    /// Puts a client's request into the log; it is answered when it is applied here.
-    pub(super) fn propose(&mut self, at: Moment, caller: (ConnId, CallId), call: Request, out: &mut Outbox) {
-        if self.node.raft().committed().0.saturating_sub(self.applied.0) > APPLY_GAP_MAX {
-            return self.answer(caller.0, caller.1, &call, Err(EtcdError::TooManyRequests.into()), out);
-        }
-        let id = self.proposals.next_id();
-        let data = InternalRaftRequest::of(id, &call).encode_to_vec();
-        if data.len() > REQUEST_BYTES_MAX {
-            return self.answer(caller.0, caller.1, &call, Err(EtcdError::RequestTooLarge.into()), out);
-        }
-        let proposal = Proposal { began: at.now, caller: Some((caller.0, caller.1, call)) };
-        self.submit(at, id, Proposed::Request(data.into()), proposal, out);
-    }
-
-    /// Puts a change of the cluster into the log; its caller is answered when it is applied here.
-    pub(super) fn propose_change(
-        &mut self,
-        at: Moment,
-        caller: (ConnId, CallId),
-        change: ConfChange,
-        call: &Request,
-        out: &mut Outbox,
-    ) {
-        let id = self.proposals.next_id();
-        let proposal = Proposal { began: at.now, caller: Some((caller.0, caller.1, call.clone())) };
-        self.submit(at, id, Proposed::Change(ConfChange { id, ..change }), proposal, out);
-    }
-
-    fn submit(&mut self, at: Moment, id: u64, proposed: Proposed, proposal: Proposal, out: &mut Outbox) {
-        self.proposals.deadlines.push_back((at.now + self.cluster.timing.request_timeout(), id));
-        self.proposals.waiting.insert(id, proposal);
-        self.proposals.parked.push_back((id, proposed));
-        self.propose_parked(at, out);
-    }
-
     /// Hands leadership to another member, as soon as that has every entry.
     pub(super) fn transfer_leader(&mut self, at: Moment, to: PeerId) {
         self.with_node(at, |node| node.transfer_leader(to));
-    }
-
-    /// Hands parked proposals to Raft; without a leader they stay where they are, as in etcd, until they run out.
-    fn propose_parked(&mut self, at: Moment, out: &mut Outbox) {
-        while self.node.raft().leader() != PeerId::NONE {
-            let Some((id, proposed)) = self.proposals.parked.pop_front() else { return };
-            let result = self.with_node(at, |node| match proposed {
-                Proposed::Request(data) => node.propose(data),
-                Proposed::Change(change) => node.propose_conf_change(change),
-            });
-            if let Err(error) = result {
-                // A transfer of leadership is under way, or too much waits for commitment.
-                let status = Status { code: Code::Unknown, message: error.to_string() };
-                self.fail_proposal(id, status, out);
-            }
-        }
-    }
-
-    fn fail_proposal(&mut self, id: u64, status: Status, out: &mut Outbox) {
-        match self.proposals.waiting.remove(&id).map(|proposal| proposal.caller) {
-            Some(Some((conn, call, request))) => self.answer(conn, call, &request, Err(status), out),
-            Some(None) => self.published = false,
-            None => {}
-        }
-    }
-
-    fn expire_proposals(&mut self, now: SimTime, out: &mut Outbox) {
-        while self.proposals.deadlines.front().is_some_and(|(deadline, _)| *deadline <= now) {
-            let Some((_, id)) = self.proposals.deadlines.pop_front() else { return };
-            let Some(proposal) = self.proposals.waiting.get(&id) else { continue };
-            let error = self.why_timed_out(proposal);
-            self.proposals.parked.retain(|(parked, _)| *parked != id);
-            self.fail_proposal(id, error.into(), out);
-        }
-    }
-
-    /// Upstream: `parseProposeCtxErr`.
-    fn why_timed_out(&self, proposal: &Proposal) -> EtcdError {
-        match self.lost_leader_at {
-            Some(lost) if lost > proposal.began => EtcdError::TimeoutDueToLeaderFail,
-            _ => EtcdError::Timeout,
-        }
     }
 
     /// Tells the cluster its name and where clients reach it, and, as the first leader, the cluster's version.
@@ -657,35 +610,28 @@ impl Member {
             let Machine { name, client_url, .. } = self.machine.clone();
             let attributes = Attributes { name, client_urls: vec![client_url] };
             let request = ClusterMemberAttrSetRequest { member_id: self.id.0, member_attributes: Some(attributes) };
-            self.submit_own(at, out, |own| own.cluster_member_attr_set = Some(request));
+            let request = InternalRaftRequest { cluster_member_attr_set: Some(request), ..Default::default() };
+            self.propose_own(at, Purpose::Publish, request, out);
         }
         let leads = self.lead == self.id;
         if leads
             && self.applier.membership.version.is_none()
-            && !self.proposals.version
+            && !self.proposing_version
             && self.applier.membership.all_published()
         {
-            self.proposals.version = true;
+            self.proposing_version = true;
             let (minor, _) = VERSION.rsplit_once('.').expect("a version has three parts");
             let request = ClusterVersionSetRequest { ver: format!("{minor}.0") };
-            self.submit_own(at, out, |own| own.cluster_version_set = Some(request));
+            let request = InternalRaftRequest { cluster_version_set: Some(request), ..Default::default() };
+            self.propose_own(at, Purpose::Version, request, out);
         }
-    }
-
-    fn submit_own(&mut self, at: Moment, out: &mut Outbox, fill: impl FnOnce(&mut InternalRaftRequest)) {
-        let id = self.proposals.next_id();
-        let header = RequestHeader { id, ..RequestHeader::default() };
-        let mut own = InternalRaftRequest { header: Some(header), ..InternalRaftRequest::default() };
-        fill(&mut own);
-        let data = Proposed::Request(own.encode_to_vec().into());
-        self.submit(at, id, data, Proposal { began: at.now, caller: None }, out);
     }
 
     // Reads.
 
     /// Queues a call that must not see less than what was committed when it was asked.
-    pub(super) fn read(&mut self, at: Moment, reader: Reader) {
-        self.reads.queue(reader);
+    pub(super) fn read(&mut self, at: Moment, call: Call) {
+        self.reads.queue(call);
         self.begin_reads(at);
     }
 
@@ -728,7 +674,10 @@ impl Member {
             self.follow_leader(at, soft.lead, out);
         }
         self.report(out);
-        let leads = self.node.raft().state() == StateType::Leader;
+        let leads = self.leads();
+        if !leads {
+            self.demote_lessor(at, out);
+        }
         let fsync_before_ack = self.cluster.rules.hold(Rule::FsyncBeforeAck);
         if leads || !fsync_before_ack {
             let (first, later) = split_messages(std::mem::take(&mut ready.messages), fsync_before_ack);
@@ -795,10 +744,12 @@ impl Member {
         }
         self.node.advance();
         self.maybe_snapshot(out);
-        for reader in self.reads.ready(self.applied) {
-            self.answer_read(reader, out);
+        for call in self.reads.ready(self.applied) {
+            self.answer_read(at, call, out);
         }
         self.begin_reads(at);
+        self.settle_leases(at, out);
+        self.take_up(at, out);
     }
 
     fn send_all(&mut self, at: Moment, messages: Vec<raft::Message>, out: &mut Outbox) {
@@ -836,7 +787,7 @@ impl Member {
         for reader in self.reads.abandon() {
             self.answer(reader.conn, reader.call, &reader.request, Err(EtcdError::LeaderChanged.into()), out);
         }
-        self.proposals.version = false;
+        self.proposing_version = false;
         self.propose_parked(at, out);
         self.begin_reads(at);
     }
@@ -849,20 +800,42 @@ impl Member {
         self.origins.remove(&entry.index);
         let before = self.applier.store.kv().revision();
         match entry.entry_type {
-            EntryType::EntryNormal if entry.data.is_empty() => {}
+            EntryType::EntryNormal if entry.data.is_empty() => {
+                if self.leads() && entry.term == self.node.raft().term() {
+                    self.promote_lessor(at, out);
+                }
+            }
             EntryType::EntryNormal => {
-                self.apply_request(&entry, out);
+                self.apply_request(at, &entry, out);
                 if entry.index == self.replayed && !self.cluster.rules.hold(Rule::ApplyOnce) {
-                    self.apply_request(&entry, out);
+                    self.apply_request(at, &entry, out);
                 }
             }
             EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => self.apply_conf_change(at, &entry, out),
+        }
+        while self.asides.front().is_some_and(|aside| aside.index() <= self.applied) {
+            match self.asides.pop_front() {
+                Some(Aside::Defragmented(_)) => self.applier.store.kv_mut().defragment(),
+                Some(Aside::Restarted(_)) => drop(self.applier.restart(at.now)),
+                None => {}
+            }
         }
         let after = self.applier.store.kv().revision();
         out.fact(Fact::Applied { entry, revision: (after != before).then_some(after) });
     }
 
-    fn apply_request(&mut self, entry: &Entry, out: &mut Outbox) {
+    /// Rewrites the database without its free pages.
+    pub(super) fn defragment(&mut self, out: &mut Outbox) {
+        self.applier.store.kv_mut().defragment();
+        self.note_aside(Aside::Defragmented(self.applied), out);
+    }
+
+    fn note_aside(&mut self, aside: Aside, out: &mut Outbox) {
+        out.write(aside::FILE, aside.encode());
+        out.sync(aside::FILE, Note::Member(MemberNote::Noted), None);
+    }
+
+    fn apply_request(&mut self, at: Moment, entry: &Entry, out: &mut Outbox) {
         let request = match InternalRaftRequest::decode(entry.data.clone()) {
             Ok(request) => request,
             // No member encoded this: the log is damaged, and etcd panics.
@@ -870,13 +843,16 @@ impl Member {
         };
         let id = request.header.as_ref().map_or(0, |header| header.id);
         let compacts = request.compaction.as_ref().map(|compaction| compaction.physical);
-        let result = self.applier.apply(request);
+        let grants = request.lease_grant.is_some();
+        let result = self.applier.apply(request, Applied { index: entry.index, now: at.now });
+        if grants {
+            self.arm_lessor(at, out);
+        }
         if let (Some(physical), Ok(_)) = (compacts, &result) {
             self.sweep(!physical, out);
         }
-        let Some(proposal) = self.proposals.waiting.remove(&id) else { return };
-        if let Some((conn, call, asked)) = proposal.caller {
-            self.answer(conn, call, &asked, result, out);
+        if let Some(purpose) = self.proposals.take(id) {
+            self.proposal_ended(at, purpose, result.map_err(Status::from), out);
         }
     }
 
@@ -905,11 +881,9 @@ impl Member {
         }
         let id = change.id;
         self.conf_state = self.with_node(at, |node| node.apply_conf_change(change));
-        let Some(Proposal { caller: Some((conn, call, asked)), .. }) = self.proposals.waiting.remove(&id) else {
-            return;
-        };
-        let result = result.map(|()| self.reconfigured(&asked, subject)).map_err(Status::from);
-        self.answer(conn, call, &asked, result, out);
+        let Some(Purpose::Answer(call)) = self.proposals.take(id) else { return };
+        let result = result.map(|()| self.reconfigured(&call.request, subject)).map_err(Status::from);
+        self.answer(call.conn, call.call, &call.request, result, out);
     }
 
     /// The cluster is another now.
@@ -926,6 +900,19 @@ impl Member {
             }
         }
     }
+}
+
+/// A lessor as the cluster's flags want it.
+pub(super) fn new_lessor(cluster: &Cluster) -> Lessor {
+    Lessor::new(cluster.timing.election).with_checkpoints(cluster.settings.lease_checkpoint)
+}
+
+/// A store as it is before the first entry.
+fn new_applier(cluster: &Cluster, cluster_id: u64) -> Applier {
+    let settings = &cluster.settings;
+    let store = WatchableStore::new(KvStore::new(new_lessor(cluster)), settings.max_request_bytes).under(cluster.rules);
+    let auth = AuthStore::new(Tokens::new(settings.auth_token, cluster_id));
+    Applier::new(store, Quota::of_flag(settings.quota_backend_bytes), auth)
 }
 
 fn refuse_start(why: String, out: &mut Outbox) -> Booted {
@@ -951,23 +938,6 @@ fn conf_change(entry: &Entry) -> Option<ConfChange> {
 /// nothing waits.
 fn split_messages(messages: Vec<raft::Message>, fsync_before_ack: bool) -> (Vec<raft::Message>, Vec<raft::Message>) {
     messages.into_iter().partition(|message| !fsync_before_ack || message.may_precede_write())
-}
-
-impl Proposals {
-    fn new(first: u64) -> Proposals {
-        Proposals {
-            next_id: first,
-            parked: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            deadlines: VecDeque::new(),
-            version: false,
-        }
-    }
-
-    fn next_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
-    }
 }
 
 /// The entries with which every member of a new cluster begins: one for each member, already committed.

@@ -3,28 +3,19 @@
 //! One ReadIndex round is under way at a time; reads that arrive meanwhile share the next one. Upstream:
 //! `linearizableReadLoop` of `server/etcdserver/v3_server.go`.
 
-use super::api::Request;
-use super::wire::{CallId, ConnId};
+use super::server::Call;
 use crate::raft::Index;
 use crate::sim::SimTime;
-
-/// A call that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Reader {
-    pub conn: ConnId,
-    pub call: CallId,
-    pub request: Request,
-}
 
 #[derive(Clone, Debug, Hash)]
 pub struct Reads {
     /// Asked, but in no round yet.
-    queued: Vec<Reader>,
+    queued: Vec<Call>,
     round: Option<Round>,
     /// Raft knows a round by its number alone: no two members, nor two lives of one, may use the same.
     next_round: u64,
     /// Confirmed, but the member has not applied that far.
-    confirmed: Vec<(Index, Reader)>,
+    confirmed: Vec<(Index, Call)>,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -32,7 +23,7 @@ struct Round {
     id: u64,
     began: SimTime,
     asked: SimTime,
-    readers: Vec<Reader>,
+    readers: Vec<Call>,
 }
 
 impl Reads {
@@ -40,7 +31,7 @@ impl Reads {
         Reads { queued: Vec::new(), round: None, next_round: first, confirmed: Vec::new() }
     }
 
-    pub fn queue(&mut self, reader: Reader) {
+    pub fn queue(&mut self, reader: Call) {
         self.queued.push(reader);
     }
 
@@ -71,7 +62,7 @@ impl Reads {
     }
 
     /// Takes the readers that may be answered now.
-    pub fn ready(&mut self, applied: Index) -> Vec<Reader> {
+    pub fn ready(&mut self, applied: Index) -> Vec<Call> {
         if self.confirmed.iter().all(|(index, _)| *index > applied) {
             return Vec::new();
         }
@@ -82,12 +73,12 @@ impl Reads {
     }
 
     /// Gives up the round under way, because the leader changed.
-    pub fn abandon(&mut self) -> Vec<Reader> {
+    pub fn abandon(&mut self) -> Vec<Call> {
         self.round.take().map_or_else(Vec::new, |round| round.readers)
     }
 
     /// Gives up the round under way if it began before `since`.
-    pub fn expire(&mut self, since: SimTime) -> Vec<Reader> {
+    pub fn expire(&mut self, since: SimTime) -> Vec<Call> {
         if self.round.as_ref().is_some_and(|round| round.began <= since) { self.abandon() } else { Vec::new() }
     }
 }

@@ -8,7 +8,7 @@ use super::api::*;
 use super::error::{EtcdError, Status};
 use super::member::{Member, Moment};
 use super::membership::{self, ConfigChangeContext};
-use super::wire::{CallId, ConnId};
+use super::server::Call;
 use crate::raft::{ConfChange, ConfChangeType, Index, PeerId};
 use crate::sim::{EPOCH_SECONDS, Micros, SimTime};
 
@@ -19,28 +19,20 @@ const HEALTH_INTERVAL: Micros = Micros::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Transfer {
     transferee: PeerId,
-    conn: ConnId,
-    call: CallId,
-    request: Request,
+    call: Call,
     began: SimTime,
 }
 
 impl Member {
     /// Whether a call is one of these; if so it is dealt with.
-    pub(super) fn reconfigure(
-        &mut self,
-        at: Moment,
-        caller: (ConnId, CallId),
-        request: &Request,
-        out: &mut Outbox,
-    ) -> bool {
-        let result = match request {
+    pub(super) fn reconfigure(&mut self, at: Moment, call: &Call, out: &mut Outbox) -> bool {
+        let result = match &call.request {
             Request::MemberAdd(add) => self.member_add(at, add),
             Request::MemberRemove(remove) => self.member_remove(at, PeerId(remove.id)),
             Request::MemberUpdate(update) => self.member_update(update),
             Request::MemberPromote(promote) => self.member_promote(PeerId(promote.id)),
             Request::MoveLeader(transfer) => {
-                self.move_leader(at, caller, PeerId(transfer.target_id), request, out);
+                self.move_leader(at, call, PeerId(transfer.target_id), out);
                 return true;
             }
             _ => return false,
@@ -48,9 +40,9 @@ impl Member {
         match result {
             Ok((change_type, node_id, context)) => {
                 let change = ConfChange { id: 0, change_type, node_id, context: context.encode() };
-                self.propose_change(at, caller, change, request, out);
+                self.propose_change(at, call.clone(), change, out);
             }
-            Err(error) => self.answer(caller.0, caller.1, request, Err(error.into()), out),
+            Err(error) => self.answer(call.conn, call.call, &call.request, Err(error.into()), out),
         }
         true
     }
@@ -136,14 +128,7 @@ impl Member {
 
     // Leadership.
 
-    fn move_leader(
-        &mut self,
-        at: Moment,
-        (conn, call): (ConnId, CallId),
-        transferee: PeerId,
-        request: &Request,
-        out: &mut Outbox,
-    ) {
+    fn move_leader(&mut self, at: Moment, call: &Call, transferee: PeerId, out: &mut Outbox) {
         let error = if self.lead() != self.id {
             Some(EtcdError::NotLeader)
         } else if self.applier.membership.member(transferee).is_none_or(|member| member.is_learner) {
@@ -152,11 +137,10 @@ impl Member {
             None
         };
         if let Some(error) = error {
-            return self.answer(conn, call, request, Err(error.into()), out);
+            return self.answer(call.conn, call.call, &call.request, Err(error.into()), out);
         }
         self.transfer_leader(at, transferee);
-        let request = request.clone();
-        self.transfers.push(Transfer { transferee, conn, call, request, began: at.now });
+        self.transfers.push(Transfer { transferee, call: call.clone(), began: at.now });
     }
 
     /// Answers those whose transfer has come to an end; looked at with every heartbeat, as upstream does.
@@ -172,7 +156,8 @@ impl Member {
             } else {
                 Err(Status::from(EtcdError::TimeoutLeaderTransfer))
             };
-            self.answer(transfer.conn, transfer.call, &transfer.request, result, out);
+            let Call { conn, call, request, .. } = transfer.call;
+            self.answer(conn, call, &request, result, out);
         }
     }
 }

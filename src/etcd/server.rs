@@ -1,16 +1,27 @@
 //! The face of a member towards clients: connections, calls, watch streams. Upstream: `server/etcdserver/api/v3rpc`.
 
 use super::api::{
-    HashKvRequest, HashKvResponse, MemberListRequest, MemberListResponse, Request, RequestOp, RequestOpKind, Response,
-    ResponseHeader, StatusResponse, TxnRequest, WatchRequest, WatchRequestKind,
+    DefragmentResponse, HashKvRequest, HashKvResponse, MemberListRequest, MemberListResponse, Request, RequestOp,
+    RequestOpKind, Response, ResponseHeader, StatusResponse, TxnRequest, WatchRequest, WatchRequestKind,
 };
+use super::apply::{self, quota};
+use super::auth;
 use super::error::{Code, EtcdError, Status};
+use super::identity::Asked;
 use super::member::{Member, MemberNote, Moment, SYNC_WATCHERS};
-use super::reads::Reader;
-use super::wire::{CallId, ConnId, Frame, Wire};
-use super::{Fact, Note, Outbox, VERSION, apply};
-use crate::sim::{Delivery, HostId};
+use super::wire::{AuthToken, CallId, ConnId, Frame, LeaseAsk, Wire};
+use super::{Fact, Note, Outbox, VERSION};
+use crate::sim::{Delivery, HostId, SimTime};
 use std::collections::BTreeMap;
+
+/// A client's call, and where it is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Call {
+    pub conn: ConnId,
+    pub call: CallId,
+    pub token: AuthToken,
+    pub request: Request,
+}
 
 /// The connections that a member knows.
 #[derive(Clone, Debug, Default, Hash)]
@@ -63,12 +74,12 @@ pub fn refuse(from: HostId, wire: &Wire, out: &mut Outbox) {
 }
 
 /// What can be refused without looking at the store.
-fn check(request: &Request) -> Result<(), EtcdError> {
+fn check(request: &Request, max_txn_ops: usize) -> Result<(), EtcdError> {
     match request {
         Request::Range(range) => apply::check_range(range),
         Request::Put(put) => apply::check_put(put),
         Request::DeleteRange(delete) => apply::check_delete_range(delete),
-        Request::Txn(txn) => apply::check_txn(txn, apply::MAX_TXN_OPS),
+        Request::Txn(txn) => apply::check_txn(txn, max_txn_ops),
         _ => Ok(()),
     }
 }
@@ -80,6 +91,20 @@ fn is_for_learners(request: &Request) -> bool {
         Request::Range(range) => range.serializable,
         _ => false,
     }
+}
+
+/// Whether a call's token is looked at.
+fn needs_token(request: &Request) -> bool {
+    !matches!(
+        request,
+        Request::Status(_)
+            | Request::MemberList(_)
+            | Request::Authenticate(_)
+            | Request::LeaseKeepAlive(_)
+            | Request::LeaseTimeToLive(_)
+            | Request::LeaseLeases(_)
+            | Request::MoveLeader(_)
+    )
 }
 
 /// Whether every read of the transaction may be stale.
@@ -117,8 +142,13 @@ impl Member {
         match frame {
             Frame::Ping => self.connections.send(conn, Frame::Pong, out),
             Frame::Close | Frame::Reset => self.hang_up(conn),
-            Frame::Call { call, request, .. } => self.call(at, conn, *call, request, out),
-            Frame::WatchAsk { stream, request, .. } => self.watch_asked(conn, *stream, request, out),
+            Frame::Call { call, token, request } => {
+                let call = Call { conn, call: *call, token: token.clone(), request: request.clone() };
+                self.call(at, call, out);
+            }
+            Frame::WatchAsk { stream, token, request } => {
+                self.watch_asked(at, (conn, *stream), token, request, out);
+            }
             Frame::Open
             | Frame::Opened
             | Frame::Pong
@@ -132,40 +162,96 @@ impl Member {
         if self.connections.0.remove(&conn).is_some_and(|connection| connection.streams) {
             self.applier.store.close_stream(conn.0);
         }
+        self.forget_unjudged(conn);
     }
 
-    fn call(&mut self, at: Moment, conn: ConnId, call: CallId, request: &Request, out: &mut Outbox) {
-        if self.applier.membership.is_learner(self.id) && !is_for_learners(request) {
-            return self.answer(conn, call, request, Err(EtcdError::NotSupportedForLearner.into()), out);
+    pub(super) fn call(&mut self, at: Moment, call: Call, out: &mut Outbox) {
+        if self.applier.membership.is_learner(self.id) && !is_for_learners(&call.request) {
+            return self.refuse(&call, EtcdError::NotSupportedForLearner.into(), out);
         }
-        if self.reconfigure(at, (conn, call), request, out) {
+        if needs_token(&call.request) && self.put_aside(&call.token, || Asked::Call(call.clone())) {
             return;
         }
-        if let Err(error) = check(request) {
-            return self.answer(conn, call, request, Err(error.into()), out);
+        if let Err(status) = self.check_privilege(at.now, &call) {
+            return self.refuse(&call, status, out);
         }
-        let reader = Reader { conn, call, request: request.clone() };
-        match request {
-            Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) => {
-                self.propose(at, (conn, call), request.clone(), out);
+        if self.reconfigure(at, &call, out) {
+            return;
+        }
+        if !self.applier.quota.allows(self.applier.store.kv().db_size(), quota::cost(&call.request)) {
+            return self.refuse_for_space(at, call, out);
+        }
+        if let Err(error) = check(&call.request, self.cluster.settings.max_txn_ops) {
+            return self.refuse(&call, error.into(), out);
+        }
+        self.dispatch(at, call, out);
+    }
+
+    /// Lets each call take its way: through the log, after a ReadIndex, to the leader, or answered here and now.
+    fn dispatch(&mut self, at: Moment, call: Call, out: &mut Outbox) {
+        match &call.request {
+            Request::Txn(txn) if !apply::is_read_only(txn) => self.propose(at, call, out),
+            Request::Txn(txn) if !is_serializable(txn) => self.read(at, call),
+            Request::Range(range) if !range.serializable => self.read(at, call),
+            Request::MemberList(MemberListRequest { linearizable: true }) | Request::Authenticate(_) => {
+                self.read(at, call);
             }
-            Request::Txn(txn) if !apply::is_read_only(txn) => self.propose(at, (conn, call), request.clone(), out),
-            Request::Txn(txn) if !is_serializable(txn) => self.read(at, reader),
-            Request::Range(range) if !range.serializable => self.read(at, reader),
-            Request::MemberList(MemberListRequest { linearizable: true }) => self.read(at, reader),
-            Request::Txn(_) | Request::Range(_) | Request::MemberList(_) | Request::Status(_) | Request::HashKv(_) => {
-                self.answer_read(reader, out);
+            Request::Txn(_)
+            | Request::Range(_)
+            | Request::MemberList(_)
+            | Request::Status(_)
+            | Request::HashKv(_)
+            | Request::LeaseLeases(_) => self.answer_read(at, call, out),
+            Request::LeaseGrant(_) => self.lease_grant(at, call, out),
+            Request::LeaseKeepAlive(request) => {
+                let ask = LeaseAsk::Renew(request.id);
+                self.lease_called(at, call, ask, out);
             }
-            _ => {
-                let message = format!("the lab's etcd does not answer a {} yet", request.name());
-                self.answer(conn, call, request, Err(Status { code: Code::Unimplemented, message }), out);
+            Request::LeaseTimeToLive(request) => {
+                let ask = LeaseAsk::TimeToLive { id: request.id, keys: request.keys };
+                self.lease_called(at, call, ask, out);
             }
+            Request::Defragment(_) => {
+                self.defragment(out);
+                let response = Response::Defragment(DefragmentResponse::default());
+                self.answer(call.conn, call.call, &call.request, Ok(response), out);
+            }
+            Request::UserAdd(_) | Request::UserChangePassword(_) => {
+                let call = self.hash_password(call);
+                self.propose(at, call, out);
+            }
+            Request::Hash(_) | Request::Snapshot(_) => {
+                let message = format!("the lab's etcd does not answer a {} yet", call.request.name());
+                self.refuse(&call, Status { code: Code::Unimplemented, message }, out);
+            }
+            _ => self.propose(at, call, out),
+        }
+    }
+
+    /// Calls that root alone may make are refused to others before anything else, maintenance in words of its own.
+    fn check_privilege(&mut self, now: SimTime, call: &Call) -> Result<(), Status> {
+        match &call.request {
+            Request::MemberAdd(_) | Request::MemberRemove(_) | Request::MemberUpdate(_) | Request::MemberPromote(_) => {
+                Ok(self.check_root(now, &call.token)?)
+            }
+            Request::HashKv(_) | Request::Hash(_) | Request::Defragment(_) | Request::Snapshot(_) => {
+                self.check_root(now, &call.token).map_err(auth::unmapped)
+            }
+            _ => Ok(()),
         }
     }
 
     /// Answers a call from what is applied here.
-    pub(super) fn answer_read(&mut self, reader: Reader, out: &mut Outbox) {
-        let Reader { conn, call, request } = reader;
+    pub(super) fn answer_read(&mut self, at: Moment, call: Call, out: &mut Outbox) {
+        if matches!(call.request, Request::Authenticate(_)) {
+            return self.log_in(at, call, out);
+        }
+        if matches!(call.request, Request::Range(_) | Request::Txn(_))
+            && let Err(error) = self.check_read(at.now, &call)
+        {
+            return self.refuse(&call, error.into(), out);
+        }
+        let Call { conn, call, request, .. } = call;
         let result = match &request {
             Request::Range(range) => apply::apply_range(self.applier.store.kv(), range).map(Response::Range),
             Request::Txn(txn) => apply::apply_txn(&mut self.applier.store, txn).map(Response::Txn),
@@ -174,19 +260,27 @@ impl Member {
             }
             Request::Status(_) => Ok(Response::Status(self.status())),
             Request::HashKv(HashKvRequest { revision }) => self.hash_kv(*revision).map(Response::HashKv),
+            Request::LeaseLeases(_) => Ok(Response::LeaseLeases(self.lease_leases())),
             _ => unreachable!("only reads wait for their turn"),
         };
         self.answer(conn, call, &request, result.map_err(Status::from), out);
     }
 
-    fn hash_kv(&self, revision: i64) -> Result<HashKvResponse, EtcdError> {
+    fn refuse(&mut self, call: &Call, status: Status, out: &mut Outbox) {
+        self.answer(call.conn, call.call, &call.request, Err(status), out);
+    }
+
+    pub(super) fn hash_kv(&self, revision: i64) -> Result<HashKvResponse, EtcdError> {
         let hash = self.applier.store.kv().hash_kv(revision)?;
         Ok(HashKvResponse { header: None, hash, compact_revision: self.applier.store.kv().compact_revision() })
     }
 
     fn status(&self) -> StatusResponse {
         let raft = self.raft();
-        let errors = if self.is_leaderless() { vec![EtcdError::NoLeader.text().to_owned()] } else { Vec::new() };
+        let leaderless = self.is_leaderless().then(|| EtcdError::NoLeader.text().to_owned());
+        let alarms =
+            self.applier.alarms.iter().map(|(alarm, member)| format!("memberID:{member} alarm:{} ", alarm.name()));
+        let errors = leaderless.into_iter().chain(alarms).collect();
         StatusResponse {
             header: None,
             version: VERSION.to_owned(),
@@ -209,7 +303,10 @@ impl Member {
         mut result: Result<Response, Status>,
         out: &mut Outbox,
     ) {
-        if let Ok(response) = &mut result {
+        // Upstream answers a defragmentation without a header.
+        if let Ok(response) = &mut result
+            && !matches!(response, Response::Defragment(_))
+        {
             let revision = match response {
                 // Upstream's header for these has no revision.
                 Response::MemberList(_)
@@ -233,9 +330,24 @@ impl Member {
         ResponseHeader { cluster_id: self.cluster_id, member_id: self.id.0, revision, raft_term: self.raft().term().0 }
     }
 
+    /// The header of what this member says now.
+    pub(super) fn own_header(&self) -> ResponseHeader {
+        self.header(self.applier.store.kv().revision())
+    }
+
     // Watches.
 
-    fn watch_asked(&mut self, conn: ConnId, stream: u32, request: &WatchRequest, out: &mut Outbox) {
+    pub(super) fn watch_asked(
+        &mut self,
+        at: Moment,
+        (conn, stream): (ConnId, u32),
+        token: &AuthToken,
+        request: &WatchRequest,
+        out: &mut Outbox,
+    ) {
+        if self.put_aside(token, || Asked::Watch((conn, stream), token.clone(), request.clone())) {
+            return;
+        }
         let Some(connection) = self.connections.0.get_mut(&conn) else { return };
         let opens = stream > connection.stream;
         if !opens && !connection.streams {
@@ -252,8 +364,11 @@ impl Member {
             self.applier.store.open_stream(conn.0);
         }
         match &request.request {
-            Some(WatchRequestKind::Create(create)) if create.start_revision < 0 => {
-                self.applier.store.refuse_watch(conn.0, EtcdError::Compacted.text());
+            Some(WatchRequestKind::Create(create))
+                if !self.may_watch(at.now, token, &create.key, &create.range_end) =>
+            {
+                let denied = Status::from(EtcdError::PermissionDenied).to_string();
+                self.applier.store.refuse_watch(conn.0, create.watch_id, &denied);
             }
             Some(WatchRequestKind::Create(create)) => self.applier.store.watch(conn.0, create),
             Some(WatchRequestKind::Cancel(cancel)) => self.applier.store.cancel_watch(conn.0, cancel.watch_id),

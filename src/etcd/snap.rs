@@ -13,7 +13,7 @@
 
 use super::backend::{Backend, Loader, run};
 use super::lease::Lessor;
-use super::member::{Member, MemberNote, Moment};
+use super::member::{Member, MemberNote, Moment, new_lessor};
 use super::wire::Wire;
 use super::{Fact, Note, Outbox, wal};
 use crate::raft::{EntryId, Index, Message, PeerId, Snapshot, SnapshotMetadata, SnapshotReport, Storage, Term};
@@ -149,7 +149,7 @@ impl Member {
         out.rename(RECEIVED, DB);
         let metadata = snapshot.metadata.clone();
         let (index, term) = (metadata.index, metadata.term);
-        let backend = match run(&snapshot.data, Loader::new(Lessor::new(self.cluster.timing.election))) {
+        let backend = match run(&snapshot.data, Loader::new(new_lessor(&self.cluster))) {
             Ok(backend) => backend,
             Err(error) => {
                 return self.stop(Fact::Panicked { why: format!("failed to open snapshot backend: {error}") }, out);

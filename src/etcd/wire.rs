@@ -6,7 +6,7 @@
 
 use super::api::{self, Request, Response, WatchRequest, WatchResponse};
 use super::client::ClientId;
-use super::error::Status;
+use super::error::{EtcdError, Status};
 use crate::raft;
 use prost::Message as _;
 use std::fmt;
@@ -53,11 +53,46 @@ pub enum Wire {
         cluster_id: u64,
         members: Vec<api::Member>,
     },
+    /// A lease is renewed or looked at where it is counted: `POST /leases` and `/leases/internal` of the leader.
+    LeaseAsk {
+        number: u64,
+        ask: LeaseAsk,
+    },
+    LeaseTell {
+        number: u64,
+        tell: LeaseTell,
+    },
+    /// The leader compares what members hold: `POST /members/hashkv`.
+    HashKvAsk {
+        number: u64,
+        revision: i64,
+    },
+    HashKvTell {
+        number: u64,
+        tell: Result<api::HashKvResponse, EtcdError>,
+    },
     Client {
         conn: ConnId,
         number: u32,
         frame: Frame,
     },
+}
+
+/// What is asked about a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LeaseAsk {
+    Renew(i64),
+    TimeToLive { id: i64, keys: bool },
+}
+
+/// What the other member says about it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LeaseTell {
+    Renewed(i64),
+    TimeToLive(api::LeaseTimeToLiveResponse),
+    NotFound,
+    /// It does not lead, or has not applied in time what it knows to be committed: ask again.
+    Again,
 }
 
 /// What a connection between a client and a member carries.
@@ -108,6 +143,9 @@ impl Wire {
             }
             Wire::Greet { .. } | Wire::LinkHeartbeat | Wire::SnapshotTaken | Wire::Gone | Wire::MembersAsk => 0,
             Wire::Members { members, .. } => members.iter().map(prost::Message::encoded_len).sum(),
+            Wire::LeaseAsk { .. } | Wire::HashKvAsk { .. } => PEER_OVERHEAD,
+            Wire::LeaseTell { tell: LeaseTell::TimeToLive(response), .. } => PEER_OVERHEAD + response.encoded_len(),
+            Wire::LeaseTell { .. } | Wire::HashKvTell { .. } => PEER_OVERHEAD,
             Wire::Client { frame, .. } => frame.size(),
         };
         u32::try_from(body + OVERHEAD).unwrap_or(u32::MAX)
@@ -139,6 +177,17 @@ impl fmt::Display for Wire {
             Wire::Gone => f.write_str("410 Gone"),
             Wire::MembersAsk => f.write_str("GET /members"),
             Wire::Members { .. } => f.write_str("200 OK, members"),
+            Wire::LeaseAsk { ask: LeaseAsk::Renew(_), .. } => f.write_str("POST /leases"),
+            Wire::LeaseAsk { ask: LeaseAsk::TimeToLive { .. }, .. } => f.write_str("POST /leases/internal"),
+            Wire::LeaseTell { tell: LeaseTell::Renewed(_) | LeaseTell::TimeToLive(_), .. } => {
+                f.write_str("200 OK, lease")
+            }
+            Wire::LeaseTell { tell: LeaseTell::NotFound, .. } => f.write_str("404 Not Found"),
+            Wire::LeaseTell { tell: LeaseTell::Again, .. } | Wire::HashKvTell { tell: Err(_), .. } => {
+                f.write_str("400 Bad Request")
+            }
+            Wire::HashKvAsk { .. } => f.write_str("POST /members/hashkv"),
+            Wire::HashKvTell { tell: Ok(_), .. } => f.write_str("200 OK, hash"),
             Wire::Client { frame, .. } => f.write_str(frame.name()),
         }
     }

@@ -19,6 +19,7 @@ pub mod fuzz;
 pub mod history;
 pub mod input;
 pub mod scenario;
+mod settings;
 pub mod timeline;
 pub mod witness;
 pub mod workstation;

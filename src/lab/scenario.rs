@@ -1,5 +1,7 @@
 //! What a world is made of before anything happens: machines, wires, disks, flags. One line of text, `key=value` pairs.
 
+use super::settings;
+use crate::etcd::cluster::Settings;
 use crate::etcd::{Cluster, Machine, Rule, Rules, Snapshots, Timing};
 use crate::sim::{DiskProfile, HostId, Link, Micros};
 use std::sync::Arc;
@@ -17,6 +19,8 @@ pub struct Scenario {
     pub timing: Timing,
     pub rules: Rules,
     pub snapshots: Snapshots,
+    /// Limits, compaction, authentication and checks: etcd's other flags.
+    pub settings: Settings,
     pub terminals: u8,
 }
 
@@ -58,6 +62,7 @@ impl Default for Scenario {
             timing: Timing::default(),
             rules: Rules::default(),
             snapshots: Snapshots::default(),
+            settings: Settings::default(),
             terminals: 2,
         }
     }
@@ -87,7 +92,7 @@ impl Scenario {
         let mut machines: Vec<Machine> = (1..=self.members + self.spares).map(machine).collect();
         let spares = machines.split_off(usize::from(self.members));
         let cluster = Cluster::new("etcd-cluster", machines, self.timing, self.rules);
-        Arc::new(Cluster { spares, snapshots: self.snapshots, ..cluster })
+        Arc::new(Cluster { spares, snapshots: self.snapshots, settings: self.settings, ..cluster })
     }
 
     /// Its text: only what differs from the default.
@@ -116,6 +121,7 @@ impl Scenario {
             differs(true, format!("{}=off", rule.name()));
         }
         differs(self.terminals != standard.terminals, format!("terminals={}", self.terminals));
+        words.extend(settings::text(&self.settings));
         words.join(" ")
     }
 
@@ -124,7 +130,7 @@ impl Scenario {
     /// # Errors
     /// Which word is wrong and what was expected.
     pub fn parse(text: &str) -> Result<Scenario, String> {
-        let mut scenario = Scenario::default();
+        let (mut scenario, mut flags) = (Scenario::default(), settings::Flags::default());
         for word in text.split_whitespace() {
             let (key, value) = word.split_once('=').ok_or_else(|| format!("\"{word}\": expected key=value"))?;
             match key {
@@ -146,6 +152,7 @@ impl Scenario {
                 "snapshot-count" => scenario.snapshots.count = number(key, value, 1, u64::MAX)?,
                 "snapshot-catchup-entries" => scenario.snapshots.catch_up = number(key, value, 0, u64::MAX)?,
                 "terminals" => scenario.terminals = number(key, value, 1, 8)? as u8,
+                _ if flags.take(key, value)? => {}
                 _ => match (Rule::named(key), value) {
                     (Some(rule), "on") => scenario.rules = scenario.rules.with(rule),
                     (Some(rule), "off") => scenario.rules = scenario.rules.without(rule),
@@ -155,13 +162,15 @@ impl Scenario {
                         return Err(format!(
                             "unknown key \"{key}\"; expected members, spares, latency, jitter, disk, \
                              heartbeat-interval, election-timeout, snapshot-count, snapshot-catchup-entries, \
-                             terminals or a rule: {}",
+                             terminals, {} or a rule: {}",
+                            settings::keys(),
                             rules.join(", ")
                         ));
                     }
                 },
             }
         }
+        scenario.settings = flags.finish()?;
         // etcd's own rule, with its own words.
         if scenario.timing.election.0 < 5 * scenario.timing.heartbeat.0 {
             return Err(format!(
@@ -174,7 +183,7 @@ impl Scenario {
     }
 }
 
-fn number(key: &str, value: &str, least: u64, most: u64) -> Result<u64, String> {
+pub(super) fn number(key: &str, value: &str, least: u64, most: u64) -> Result<u64, String> {
     let number = value.parse().ok().filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("{key}={value}: expected a number from {least} to {most}"))
 }
@@ -189,6 +198,10 @@ mod tests {
             "members=3",
             "members=5 latency=20000us jitter=0us disk=hdd heartbeat-interval=300 election-timeout=3000 terminals=1",
             "members=1 fsync-before-ack=off confirm-reads=off",
+            "members=1 quota-backend-bytes=1000000 max-request-bytes=4096 max-txn-ops=8 auth-token=jwt bcrypt-cost=10",
+            "members=3 auto-compaction-retention=1h30m0s experimental-enable-lease-checkpoint=true",
+            "members=3 auto-compaction-mode=revision auto-compaction-retention=1000 \
+             experimental-corrupt-check-time=1m0s experimental-initial-corrupt-check=true",
             "members=3 spares=1 snapshot-count=50 snapshot-catchup-entries=10",
         ] {
             assert_eq!(Scenario::parse(text).unwrap().text(), text);
@@ -201,6 +214,9 @@ mod tests {
         assert_eq!(wrong("members=4"), "members=4: expected 1, 3, 5 or 7");
         assert_eq!(wrong("three"), "\"three\": expected key=value");
         assert!(wrong("election-timeout=200").starts_with("--election-timeout[200ms] should be at least as 5 times"));
+        assert!(wrong("auto-compaction-mode=sometimes").contains("expected periodic or revision"));
+        assert!(wrong("auto-compaction-mode=revision auto-compaction-retention=1h").contains("number of revisions"));
+        assert!(wrong("bcrypt-cost=31").contains("expected a number from 4 to 14"));
         assert!(wrong("latency=99999999999us").contains("expected a number"));
     }
 }

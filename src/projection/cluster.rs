@@ -1,7 +1,7 @@
 //! The cluster as a picture needs it: members with their logs, wires, and messages under way.
 
 use super::words;
-use crate::etcd::wire::Frame;
+use crate::etcd::wire::{Frame, LeaseTell};
 use crate::etcd::{Fact, Member, Wire, wal};
 use crate::lab::check::Property;
 use crate::lab::{Lab, Mark};
@@ -390,7 +390,9 @@ pub fn verdict(wire: &Wire) -> Option<bool> {
         Wire::Greet { reply } => (!reply).then_some(true),
         Wire::Members { .. } | Wire::SnapshotTaken => Some(true),
         Wire::Gone => Some(false),
-        Wire::LinkHeartbeat | Wire::MembersAsk => None,
+        Wire::LeaseTell { tell, .. } => Some(!matches!(tell, LeaseTell::NotFound | LeaseTell::Again)),
+        Wire::HashKvTell { tell, .. } => Some(tell.is_ok()),
+        Wire::LinkHeartbeat | Wire::MembersAsk | Wire::LeaseAsk { .. } | Wire::HashKvAsk { .. } => None,
         Wire::Client { frame, .. } => match frame {
             Frame::Answer { result, .. } => Some(result.is_ok()),
             Frame::Opened | Frame::Pong => Some(true),

@@ -1,8 +1,8 @@
 //! A message looked at closely: where it is, what it says, what it does.
 
 use super::{cluster, words};
-use crate::etcd::api::Request;
-use crate::etcd::wire::Frame;
+use crate::etcd::api::{AlarmAction, Request};
+use crate::etcd::wire::{Frame, LeaseAsk, LeaseTell};
 use crate::etcd::{Fact, Wire};
 use crate::lab::{Lab, TraceEvent};
 use crate::raft::{self, EventKind, MessageType, RaftEvent, StateType};
@@ -105,8 +105,42 @@ pub fn call(request: &Request) -> String {
         Request::Txn(txn) => format!("transaction with {}", words::count(txn.compare.len(), "comparison")),
         Request::Compact(compact) => format!("compact up to revision {}", compact.revision),
         Request::MemberList(_) => "who is in the cluster".to_owned(),
+        Request::LeaseGrant(grant) => format!("grant a lease of {} s", grant.ttl),
+        Request::LeaseRevoke(revoke) => format!("end lease {:x}", revoke.id),
+        Request::LeaseKeepAlive(renew) => format!("renew lease {:x}", renew.id),
+        Request::LeaseTimeToLive(look) => format!("how long does lease {:x} last", look.id),
+        Request::LeaseLeases(_) => "which leases are there".to_owned(),
         Request::Status(_) => "how are you".to_owned(),
         Request::HashKv(_) => "hash of the store".to_owned(),
+        Request::Hash(_) => "hash of the database".to_owned(),
+        Request::Alarm(alarm) => match alarm.action() {
+            AlarmAction::Get => "which alarms are raised".to_owned(),
+            AlarmAction::Activate => format!("raise an alarm: {}", alarm.alarm().name()),
+            AlarmAction::Deactivate => format!("lift an alarm: {}", alarm.alarm().name()),
+        },
+        Request::Defragment(_) => "free the database's unused pages".to_owned(),
+        Request::Authenticate(login) => format!("log in as {}", login.name),
+        Request::AuthEnable(_) => "switch authentication on".to_owned(),
+        Request::AuthDisable(_) => "switch authentication off".to_owned(),
+        Request::AuthStatus(_) => "is authentication on".to_owned(),
+        Request::UserAdd(add) => format!("add user {}", add.name),
+        Request::UserGet(get) => format!("show user {}", get.name),
+        Request::UserList(_) => "which users are there".to_owned(),
+        Request::UserDelete(delete) => format!("delete user {}", delete.name),
+        Request::UserChangePassword(change) => format!("new password for user {}", change.name),
+        Request::UserGrantRole(grant) => format!("grant role {} to user {}", grant.role, grant.user),
+        Request::UserRevokeRole(revoke) => format!("take role {} from user {}", revoke.role, revoke.name),
+        Request::RoleAdd(add) => format!("add role {}", add.name),
+        Request::RoleGet(get) => format!("show role {}", get.role),
+        Request::RoleList(_) => "which roles are there".to_owned(),
+        Request::RoleDelete(delete) => format!("delete role {}", delete.role),
+        Request::RoleGrantPermission(grant) => {
+            let key = grant.perm.as_ref().map(|perm| words::key(&perm.key)).unwrap_or_default();
+            format!("permit role {} something with {key}", grant.name)
+        }
+        Request::RoleRevokePermission(revoke) => {
+            format!("no longer permit role {} anything with {}", revoke.role, words::key(&revoke.key))
+        }
         _ => request.name().to_owned(),
     }
 }
@@ -119,6 +153,14 @@ fn fields(lab: &Lab, wire: &Wire) -> Vec<(&'static str, String)> {
         Wire::Gone => vec![("says", "you were removed from the cluster".to_owned())],
         Wire::MembersAsk => vec![("asks", "who is in the cluster".to_owned())],
         Wire::Members { members, .. } => vec![("members", members.len().to_string())],
+        Wire::LeaseAsk { ask: LeaseAsk::Renew(id), .. } => vec![("asks", format!("renew lease {id:x}"))],
+        Wire::LeaseAsk { ask: LeaseAsk::TimeToLive { id, .. }, .. } => {
+            vec![("asks", format!("how long does lease {id:x} last"))]
+        }
+        Wire::LeaseTell { tell, .. } => vec![("says", lease_told(tell))],
+        Wire::HashKvAsk { revision, .. } => vec![("asks", format!("hash of the store at revision {revision}"))],
+        Wire::HashKvTell { tell: Ok(hashed), .. } => vec![("hash", hashed.hash.to_string())],
+        Wire::HashKvTell { tell: Err(error), .. } => vec![("error", error.text().to_owned())],
         Wire::Client { conn, frame, .. } => {
             let mut fields = vec![("connection", format!("{} of client {}", conn.0 & 0xffff_ffff, conn.client().0))];
             match frame {
@@ -143,6 +185,15 @@ fn fields(lab: &Lab, wire: &Wire) -> Vec<(&'static str, String)> {
             fields
         }
         Wire::Peer(message) => raft_fields(lab, message),
+    }
+}
+
+fn lease_told(tell: &LeaseTell) -> String {
+    match tell {
+        LeaseTell::Renewed(ttl) => format!("it lasts {ttl} s from now"),
+        LeaseTell::TimeToLive(left) => format!("{} of {} s are left", left.ttl, left.granted_ttl),
+        LeaseTell::NotFound => "there is no such lease".to_owned(),
+        LeaseTell::Again => "I do not count leases now".to_owned(),
     }
 }
 

@@ -274,6 +274,11 @@ fn timer(lab: &Lab, name: &str, note: &Note, next: Option<&TraceEvent>) -> Strin
         }
         Note::Etcd(etcd::Note::Member(MemberNote::SyncWatchers)) => format!("{name} let slow watchers catch up"),
         Note::Etcd(etcd::Note::Member(MemberNote::Sweep)) => format!("{name} went on compacting"),
+        Note::Etcd(etcd::Note::Member(MemberNote::Leases)) => format!("{name} looked for leases that have ended"),
+        Note::Etcd(etcd::Note::Member(MemberNote::Compactor)) => format!("{name} noted its revision, to compact later"),
+        Note::Etcd(etcd::Note::Member(MemberNote::CorruptCheck)) => {
+            format!("{name} compared its store with the others'")
+        }
         Note::Etcd(etcd::Note::Member(_)) => format!("{name}'s timer ran out"),
         Note::Etcd(etcd::Note::Client(..)) => "The client's timer ran out".to_owned(),
         Note::Timer(_) => "A program's timer ran out".to_owned(),
@@ -292,6 +297,10 @@ fn sent(lab: &Lab, event: &TraceEvent, name: &str, to: HostId, wire: &Wire) -> S
         Wire::Members { members, .. } => {
             format!("{name} told {to_name} of {}", words::count(members.len(), "member"))
         }
+        Wire::LeaseAsk { .. } => format!("{name} asked {to_name}, which counts the leases, about one"),
+        Wire::LeaseTell { .. } => format!("{name} told {to_name} about a lease"),
+        Wire::HashKvAsk { .. } => format!("{name} asked {to_name} for the hash of its store"),
+        Wire::HashKvTell { .. } => format!("{name} told {to_name} the hash of its store"),
         Wire::Peer(message) => raft_sent(lab, event, name, &to_name, message),
         Wire::Client { frame, .. } => match frame {
             Frame::Open => format!("The client opened a connection to {to_name}"),

@@ -20,7 +20,7 @@ use control_plane_lab::raft::{ConfState, PeerId};
 use control_plane_lab::sim::{Prng, SimTime};
 use serde_json::{Value, json};
 
-use crate::conformance::{bytes_value, kvs_value};
+use crate::conformance::values::{bytes_value, kvs_value};
 
 #[test]
 fn committed_snapshots() {
@@ -51,6 +51,12 @@ fn check_folder(folder: &Path) -> usize {
         check_file(&file.into(), &serde_json::from_str(&text).expect("the content in JSON"));
     }
     files.len()
+}
+
+/// Reads one file, beside the dump of what it holds.
+pub fn check_recorded(dump: &Path, text: &str) {
+    let file = fs::read(dump.with_extension("db")).expect("the snapshot beside its dump");
+    check_file(&file.into(), &serde_json::from_str(text).expect("the content in JSON"));
 }
 
 fn check_file(file: &Bytes, expected: &Value) {

@@ -133,3 +133,14 @@ pub enum AlarmType {
     NoSpace = 1,
     Corrupt = 2,
 }
+
+impl AlarmType {
+    /// Its name in `rpc.proto`.
+    pub fn name(self) -> &'static str {
+        match self {
+            AlarmType::None => "NONE",
+            AlarmType::NoSpace => "NOSPACE",
+            AlarmType::Corrupt => "CORRUPT",
+        }
+    }
+}

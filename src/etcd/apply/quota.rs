@@ -7,7 +7,7 @@
 
 use imbl::OrdSet;
 
-use crate::etcd::api::{PutRequest, RequestOp, RequestOpKind, TxnRequest};
+use crate::etcd::api::{AlarmType, PutRequest, Request, RequestOp, RequestOpKind, TxnRequest};
 use crate::etcd::error::EtcdError;
 
 /// etcd's quota when none is asked for: 2 GiB.
@@ -34,6 +34,16 @@ pub fn txn_cost(request: &TxnRequest) -> i64 {
     branch(&request.success).max(branch(&request.failure))
 }
 
+/// What a call may take in the file.
+pub fn cost(request: &Request) -> i64 {
+    match request {
+        Request::Put(put) => put_cost(put),
+        Request::Txn(txn) => txn_cost(txn),
+        Request::LeaseGrant(_) => LEASE_COST,
+        _ => 0,
+    }
+}
+
 /// How large the database file may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
@@ -47,9 +57,19 @@ impl Default for Quota {
 }
 
 impl Quota {
+    /// What the flag says: nothing for the usual quota, less than nothing for none.
+    pub fn of_flag(bytes: i64) -> Quota {
+        let bytes = match bytes {
+            0 => DEFAULT_QUOTA,
+            1.. => bytes,
+            _ => i64::MAX,
+        };
+        Quota { bytes }
+    }
+
     /// Whether a request of this cost fits beside what the file holds. What costs nothing always does.
     pub fn allows(self, db_size: i64, cost: i64) -> bool {
-        cost == 0 || db_size + cost < self.bytes
+        cost == 0 || db_size.saturating_add(cost) < self.bytes
     }
 }
 
@@ -59,6 +79,16 @@ impl Quota {
 pub enum Alarm {
     NoSpace = 1,
     Corrupt = 2,
+}
+
+impl Alarm {
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Alarm::NoSpace => AlarmType::NoSpace.name(),
+            Alarm::Corrupt => AlarmType::Corrupt.name(),
+        }
+    }
 }
 
 /// A request as alarms see it.
@@ -71,36 +101,57 @@ pub enum Gated {
 }
 
 /// The alarms raised in the cluster, and those in force.
+///
+/// Upstream enforces an alarm by wrapping what applies requests, and that is copied with its consequences: the first alarm
+/// of a kind takes the place of what was in force, the checks of permissions and quota included, and lifting the last one
+/// of a kind lifts all. A restart puts everything right.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Alarms {
     raised: OrdSet<(Alarm, u64)>,
     no_space: bool,
     corrupt: bool,
+    /// Permissions and quota are not checked.
+    bare: bool,
 }
 
 impl Alarms {
-    /// Raises an alarm for a member. As upstream, the alarm raised last is the only one in force until a restart.
-    pub fn raise(&mut self, alarm: Alarm, member: u64) {
-        self.raised.insert((alarm, member));
-        self.no_space = alarm == Alarm::NoSpace;
-        self.corrupt = alarm == Alarm::Corrupt;
+    /// What a database says; [`Alarms::restart`] puts it in force.
+    pub fn restore(raised: impl IntoIterator<Item = (Alarm, u64)>) -> Alarms {
+        let mut alarms = Alarms { raised: raised.into_iter().collect(), ..Alarms::default() };
+        alarms.restart();
+        alarms
     }
 
-    /// Lifts a member's alarm; false if it was not raised. As upstream, when no alarm of its kind is left, no alarm of
-    /// any kind is in force until a restart.
+    /// Raises an alarm for a member.
+    pub fn raise(&mut self, alarm: Alarm, member: u64) {
+        if !self.is_raised(alarm) {
+            (self.no_space, self.corrupt) = (alarm == Alarm::NoSpace, alarm == Alarm::Corrupt);
+            self.bare = true;
+        }
+        self.raised.insert((alarm, member));
+    }
+
+    /// Lifts a member's alarm; false if it was not raised.
     pub fn disarm(&mut self, alarm: Alarm, member: u64) -> bool {
         let was_raised = self.raised.remove(&(alarm, member)).is_some();
         if was_raised && !self.is_raised(alarm) {
-            self.no_space = false;
-            self.corrupt = false;
+            (self.no_space, self.corrupt, self.bare) = (false, false, false);
         }
         was_raised
     }
 
-    /// Puts every alarm in force again, as a member that starts does.
-    pub fn restart(&mut self) {
-        self.no_space = self.is_raised(Alarm::NoSpace);
-        self.corrupt = self.is_raised(Alarm::Corrupt);
+    /// Puts every raised alarm in force, and the other checks as well, as a member that starts does. True if that changes
+    /// anything.
+    pub fn restart(&mut self) -> bool {
+        let before = (self.no_space, self.corrupt, self.bare);
+        let now = (self.is_raised(Alarm::NoSpace), self.is_raised(Alarm::Corrupt), false);
+        (self.no_space, self.corrupt, self.bare) = now;
+        before != now
+    }
+
+    /// Whether permissions and quota are checked.
+    pub fn is_guarded(&self) -> bool {
+        !self.bare
     }
 
     /// Raised alarms and their members: by alarm, then by member.

@@ -12,6 +12,8 @@ use crate::raft::{ConfState, PeerId};
 
 /// What stands beside a removed member's id.
 const REMOVED: &[u8] = b"removed";
+const AUTH_ENABLED: &[u8] = b"authEnabled";
+const AUTH_REVISION: &[u8] = b"authRevision";
 const CLUSTER_VERSION: &[u8] = b"clusterVersion";
 
 impl Tables {
@@ -110,6 +112,41 @@ impl Tables {
         let table = self.table_mut(bucket::ALARM);
         table.clear();
         table.extend(alarms.iter().map(|alarm| (alarm.encode_to_vec().into(), Bytes::new())));
+    }
+
+    /// Whether authentication is on, if it ever was; and the auth revision, 0 in a database without one.
+    pub fn auth(&self) -> (Option<bool>, u64) {
+        let enabled = self.value(bucket::AUTH, AUTH_ENABLED).map(|enabled| enabled[..] == [1]);
+        let revision = self.value(bucket::AUTH, AUTH_REVISION).and_then(|value| value[..].try_into().ok());
+        (enabled, revision.map_or(0, u64::from_be_bytes))
+    }
+
+    pub fn set_auth(&mut self, enabled: Option<bool>, revision: u64) {
+        let table = self.table_mut(bucket::AUTH);
+        if let Some(enabled) = enabled {
+            table.insert(Bytes::from_static(AUTH_ENABLED), Bytes::copy_from_slice(&[u8::from(enabled)]));
+        }
+        table.insert(Bytes::from_static(AUTH_REVISION), Bytes::copy_from_slice(&revision.to_be_bytes()));
+    }
+
+    pub fn users(&self) -> Vec<api::User> {
+        self.table(bucket::AUTH_USERS).filter_map(|(_, value)| api::User::decode(value.clone()).ok()).collect()
+    }
+
+    pub fn set_users<'a>(&mut self, users: impl Iterator<Item = &'a api::User>) {
+        let table = self.table_mut(bucket::AUTH_USERS);
+        table.clear();
+        table.extend(users.map(|user| (user.name.clone().into(), user.encode_to_vec().into())));
+    }
+
+    pub fn roles(&self) -> Vec<api::Role> {
+        self.table(bucket::AUTH_ROLES).filter_map(|(_, value)| api::Role::decode(value.clone()).ok()).collect()
+    }
+
+    pub fn set_roles<'a>(&mut self, roles: impl Iterator<Item = &'a api::Role>) {
+        let table = self.table_mut(bucket::AUTH_ROLES);
+        table.clear();
+        table.extend(roles.map(|role| (role.name.clone().into(), role.encode_to_vec().into())));
     }
 
     /// A compaction's revision; -1 if there was none.

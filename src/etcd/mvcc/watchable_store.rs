@@ -273,12 +273,12 @@ impl WatchableStore {
         // Watching the empty key is watching the smallest one.
         let key = if request.key.is_empty() { Bytes::from_static(&[0]) } else { request.key.clone() };
         if KeySpan::of(&key, &request.range_end).is_empty() {
-            return self.refuse_watch(stream, "mvcc: watcher range is empty");
+            return self.refuse_watch(stream, NO_WATCH, "mvcc: watcher range is empty");
         }
         let Some(state) = self.streams.get_mut(&stream) else { return };
         let id = if request.watch_id != 0 {
             if self.watchers.contains_key(&(stream, request.watch_id)) {
-                return self.refuse_watch(stream, "mvcc: duplicate watch ID provided on the WatchStream");
+                return self.refuse_watch(stream, NO_WATCH, "mvcc: duplicate watch ID provided on the WatchStream");
             }
             request.watch_id
         } else {
@@ -318,9 +318,9 @@ impl WatchableStore {
     }
 
     /// Answers a create request that makes no watcher: an impossible range, a taken id, a permission that is missing.
-    pub fn refuse_watch(&mut self, stream: StreamId, reason: &str) {
+    pub fn refuse_watch(&mut self, stream: StreamId, watch_id: i64, reason: &str) {
         let response = WatchResponse {
-            watch_id: NO_WATCH,
+            watch_id,
             created: true,
             canceled: true,
             cancel_reason: reason.to_owned(),

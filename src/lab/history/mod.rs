@@ -19,11 +19,12 @@ pub mod watch;
 use super::Witness;
 use super::witness::Heard;
 use crate::etcd::api::{Event, RangeRequest, Request, Response, ResponseHeader};
+use crate::etcd::applier::{Applied, Applier};
 use crate::etcd::client::ClientId;
 use crate::etcd::internal::InternalRaftRequest;
-use crate::etcd::mvcc::{Revision, WatchableStore};
+use crate::etcd::mvcc::Revision;
 use crate::etcd::wire::CallId;
-use crate::etcd::{applier::Applier, apply, error::Status};
+use crate::etcd::{apply, error::EtcdError};
 use crate::raft::{Entry, EntryType};
 use crate::sim::SimTime;
 use prost::Message as _;
@@ -91,7 +92,7 @@ impl History {
 #[derive(Clone, Debug)]
 struct Done {
     first_applied: SimTime,
-    response: Result<Response, Status>,
+    response: Result<Option<Response>, EtcdError>,
 }
 
 /// What the log says.
@@ -108,30 +109,31 @@ pub struct Truth {
 impl Truth {
     /// Carries out `entries`, which were first applied at the moments of `applied`.
     pub fn of<'a>(entries: impl Iterator<Item = &'a Entry>, applied: impl Iterator<Item = SimTime>) -> Truth {
-        let applier = Applier::new(WatchableStore::default());
+        let applier = Applier::default();
         let mut truth = Truth { done: BTreeMap::new(), applier, compactions: Vec::new() };
         for (entry, first_applied) in entries.zip(applied) {
             if entry.entry_type == EntryType::EntryNormal
                 && let Ok(request) = InternalRaftRequest::decode(entry.data.clone())
             {
-                truth.carry_out(request, first_applied);
+                truth.carry_out(request, Applied { index: entry.index, now: first_applied });
             }
         }
         truth
     }
 
-    fn carry_out(&mut self, request: InternalRaftRequest, first_applied: SimTime) {
+    fn carry_out(&mut self, request: InternalRaftRequest, at: Applied) {
+        let first_applied = at.now;
         if let Some(compaction) = &request.compaction {
             self.compactions.push((first_applied, compaction.revision));
             return;
         }
-        let response = self.applier.apply(request.clone());
+        let response = self.applier.apply(request.clone(), at);
         self.done.entry(key_of(request)).or_default().push(Done { first_applied, response });
     }
 
     /// When a write took effect, if it ever did.
     pub fn took_effect(&self, request: &Request) -> Option<SimTime> {
-        let done = self.done.get(&key_of(InternalRaftRequest::of(0, request)))?;
+        let done = self.done.get(&key_of(InternalRaftRequest::of(request)))?;
         done.first().map(|done| done.first_applied)
     }
 
@@ -175,11 +177,12 @@ impl Truth {
     }
 
     fn expected_write(&self, operation: &Operation) -> Result<Response, String> {
-        let key = key_of(InternalRaftRequest::of(0, &operation.request));
+        let key = key_of(InternalRaftRequest::of(&operation.request));
         match self.done.get(&key).map(Vec::as_slice) {
             None | Some([]) => Err("was acknowledged and is not in the log".to_owned()),
             Some([done]) => match &done.response {
-                Ok(response) => Ok(bare(response.clone())),
+                Ok(Some(response)) => Ok(bare(response.clone())),
+                Ok(None) => Err("was acknowledged; the log says nothing of an answer".to_owned()),
                 Err(error) => Err(format!("was acknowledged; the log says {error}")),
             },
             Some(many) => Err(format!("is {} times in the log", many.len())),
