@@ -7,7 +7,7 @@ use control_plane_lab::etcd::bolt::items;
 use control_plane_lab::etcd::client::{Address, Client, ClientEvent, ClientId};
 use control_plane_lab::etcd::lease::Lessor;
 use control_plane_lab::etcd::mvcc::KvStore;
-use control_plane_lab::etcd::{Cluster, Fact, Member, Moment, Note, Outbox, Wire};
+use control_plane_lab::etcd::{Cluster, Fact, Member, Moment, Note, Outbox, Peer, Wire};
 use control_plane_lab::lab::{Lab, Scenario, Timeline};
 use control_plane_lab::sim::{HostId, Micros, Occurrence, Sim, SimTime};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -34,13 +34,13 @@ impl Load {
         for peer in &cluster.peers {
             let mut out = Outbox::default();
             let at = Moment { now: sim.now(), event: sim.current() };
-            let member = Member::boot(&cluster, peer.host, sim.disk_mut(peer.host), 1, at, &mut out);
-            members.push(member.expect("a fresh disk holds no damage"));
+            members.push(Member::bootstrap(&cluster, &peer.machine, 1, at, &mut out));
             out.drain().for_each(|effect| {
-                sim.perform(peer.host, effect);
+                sim.perform(peer.machine.host, effect);
             });
         }
-        let endpoints = cluster.peers.iter().map(|peer| (peer.client_url.clone(), Address::Host(peer.host)));
+        let endpoints =
+            cluster.peers.iter().map(|Peer { machine, .. }| (machine.client_url.clone(), Address::Host(machine.host)));
         let client = Client::new(ClientId(1), endpoints.collect());
         let mut load = Load { sim, cluster, members, client, sent: 0, done: 0 };
         while load.sim.now() < SimTime(3_000_000) {
