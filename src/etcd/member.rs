@@ -60,6 +60,8 @@ pub enum MemberNote {
     FirstElection,
     /// Time to let slow watchers catch up.
     SyncWatchers,
+    /// Time to send watchers what had no room in their streams.
+    RetryVictims,
     /// Time for the next batch of a compaction.
     Sweep,
     /// Time to see whether leases have ended.
@@ -86,6 +88,8 @@ pub enum MemberNote {
 const READ_RETRY: Micros = Micros::from_millis(500);
 /// How often slow watchers are given their past.
 pub(super) const SYNC_WATCHERS: Micros = Micros::from_millis(100);
+/// How often watchers whose streams were full are tried again.
+pub(super) const RETRY_VICTIMS: Micros = Micros::from_millis(10);
 /// `--experimental-watch-progress-notify-interval`.
 const NOTIFY_PROGRESS: Micros = Micros::from_secs(600);
 /// How often, and for how long, etcd looks whether its peers are there before the first election.
@@ -144,6 +148,7 @@ pub struct Member {
     pub(super) lost_leader_at: Option<SimTime>,
     pub(super) started_at: SimTime,
     pub(super) syncing_watchers: bool,
+    pub(super) retrying_victims: bool,
     pub(super) published: bool,
     /// The cluster's version is on its way.
     pub(super) proposing_version: bool,
@@ -358,6 +363,7 @@ impl Member {
             lost_leader_at: None,
             started_at: now.now,
             syncing_watchers: false,
+            retrying_victims: false,
             published: false,
             proposing_version: false,
             stopped: false,
@@ -495,6 +501,10 @@ impl Member {
             MemberNote::SyncWatchers => {
                 self.syncing_watchers = false;
                 self.applier.store.sync_watchers();
+            }
+            MemberNote::RetryVictims => {
+                self.retrying_victims = false;
+                self.applier.store.retry_victims();
             }
             MemberNote::Sweep => self.sweep(true, out),
             MemberNote::SnapshotSaved => self.snapshot_saved(out),

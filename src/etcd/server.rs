@@ -8,10 +8,11 @@ use super::apply::{self, quota};
 use super::auth;
 use super::error::{Code, EtcdError, Status};
 use super::identity::Asked;
-use super::member::{Member, MemberNote, Moment, SYNC_WATCHERS};
+use super::member::{Member, MemberNote, Moment, RETRY_VICTIMS, SYNC_WATCHERS};
 use super::wire::{AuthToken, CallId, ConnId, Frame, LeaseAsk, Wire};
 use super::{Fact, Note, Outbox, VERSION};
 use crate::sim::{Delivery, HostId, SimTime};
+use prost::Message as _;
 use std::collections::BTreeMap;
 
 /// A client's call, and where it is answered.
@@ -35,6 +36,21 @@ struct Connection {
     /// The newest watch stream, and whether it is open.
     stream: u32,
     streams: bool,
+    /// Bytes of the stream that the client has not shown to have read, and how many of them a ping asks about.
+    unread: usize,
+    pinged: Option<usize>,
+}
+
+/// HTTP/2's first window: a stream with so many unread bytes is sent no more.
+const WINDOW: usize = 64 * 1024;
+/// After so many bytes the client is asked how far it has read.
+// Simplified: HTTP/2's reader says by itself what it has taken in; here a ping behind the data asks for it.
+const PING_AFTER: usize = WINDOW / 4;
+
+impl Connection {
+    fn to(host: HostId) -> Connection {
+        Connection { host, sent: 0, received: 0, stream: 0, streams: false, unread: 0, pinged: None }
+    }
 }
 
 impl Connections {
@@ -125,7 +141,7 @@ impl Member {
         out: &mut Outbox,
     ) {
         if *frame == Frame::Open {
-            self.connections.0.insert(conn, Connection { host: from, sent: 0, received: 1, stream: 0, streams: false });
+            self.connections.0.insert(conn, Connection { received: 1, ..Connection::to(from) });
             return self.connections.send(conn, Frame::Opened, out);
         }
         let in_order = self.connections.0.get_mut(&conn).is_some_and(|connection| {
@@ -149,12 +165,8 @@ impl Member {
             Frame::WatchAsk { stream, token, request } => {
                 self.watch_asked(at, (conn, *stream), token, request, out);
             }
-            Frame::Open
-            | Frame::Opened
-            | Frame::Pong
-            | Frame::Answer { .. }
-            | Frame::WatchTell(_)
-            | Frame::WatchEnd(_) => {}
+            Frame::Pong => self.stream_read(conn, out),
+            Frame::Open | Frame::Opened | Frame::Answer { .. } | Frame::WatchTell(_) | Frame::WatchEnd(_) => {}
         }
     }
 
@@ -382,12 +394,43 @@ impl Member {
         for (stream, mut response) in self.applier.store.drain_responses() {
             let revision = response.header.as_ref().map_or(0, |header| header.revision);
             response.header = Some(self.header(revision));
+            let bytes = response.encoded_len();
             self.connections.send(ConnId(stream), Frame::WatchTell(response), out);
+            self.stream_sent(ConnId(stream), bytes, out);
+        }
+        if self.applier.store.victims() > 0 && !self.retrying_victims {
+            self.retrying_victims = true;
+            out.wake(RETRY_VICTIMS, Note::Member(MemberNote::RetryVictims));
         }
         if self.applier.store.unsynced() > 0 && !self.syncing_watchers {
             self.syncing_watchers = true;
             out.wake(SYNC_WATCHERS, Note::Member(MemberNote::SyncWatchers));
         }
+    }
+
+    /// Counts what the client has still to read, and stops where that is too much.
+    fn stream_sent(&mut self, conn: ConnId, bytes: usize, out: &mut Outbox) {
+        let Some(connection) = self.connections.0.get_mut(&conn) else { return };
+        connection.unread += bytes;
+        let (unread, pinged) = (connection.unread, connection.pinged.is_some());
+        if unread >= PING_AFTER && !pinged {
+            connection.pinged = Some(unread);
+            self.connections.send(conn, Frame::Ping, out);
+        }
+        if unread >= WINDOW {
+            self.applier.store.set_blocked(conn.0, true);
+        }
+    }
+
+    /// The client has read everything up to the ping that it answers.
+    fn stream_read(&mut self, conn: ConnId, out: &mut Outbox) {
+        let Some(connection) = self.connections.0.get_mut(&conn) else { return };
+        let Some(read) = connection.pinged.take() else { return };
+        connection.unread -= read.min(connection.unread);
+        if connection.unread < WINDOW {
+            self.applier.store.set_blocked(conn.0, false);
+        }
+        self.stream_sent(conn, 0, out);
     }
 
     pub(super) fn end_streams(&mut self, status: &Status, out: &mut Outbox) {
@@ -401,7 +444,7 @@ impl Member {
     fn end_stream(&mut self, conn: ConnId, status: Status, out: &mut Outbox) {
         self.connections.send(conn, Frame::WatchEnd(status), out);
         if let Some(connection) = self.connections.0.get_mut(&conn) {
-            connection.streams = false;
+            (connection.streams, connection.unread) = (false, 0);
         }
         self.applier.store.close_stream(conn.0);
     }

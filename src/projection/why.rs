@@ -272,6 +272,7 @@ fn timer(lab: &Lab, name: &str, note: &Note, next: Option<&TraceEvent>) -> Strin
         Note::Etcd(etcd::Note::Member(MemberNote::Tick)) => {
             format!("{name}'s clock ticked, as every {}", words::span(timing.heartbeat))
         }
+        Note::Etcd(etcd::Note::Member(MemberNote::RetryVictims)) => format!("{name} tried full streams again"),
         Note::Etcd(etcd::Note::Member(MemberNote::SyncWatchers)) => format!("{name} let slow watchers catch up"),
         Note::Etcd(etcd::Note::Member(MemberNote::Sweep)) => format!("{name} went on compacting"),
         Note::Etcd(etcd::Note::Member(MemberNote::Leases)) => format!("{name} looked for leases that have ended"),

@@ -10,6 +10,7 @@ mod members;
 mod raft_datadriven;
 mod raft_fuzz;
 mod raft_model;
+mod server;
 mod snapshots;
 mod tidy;
 mod transcripts;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-mod engine;
+pub mod engine;
 mod trace;
 pub mod values;
 
