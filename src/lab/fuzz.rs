@@ -155,13 +155,18 @@ impl Life {
                 format!("put {key} {value}")
             }
         };
-        let patience = self.patience();
-        self.line(terminal, &format!("etcdctl {words} --command-timeout={patience}"));
+        let etcdctl = self.etcdctl();
+        self.line(terminal, &format!("{etcdctl} {words}"));
     }
 
-    /// The impatient go on elsewhere when a member is cut off from the others.
-    fn patience(&mut self) -> &'static str {
-        if self.prng.below(3) == 0 { "2s" } else { "250ms" }
+    /// Whom to ask first, and for how long. The impatient go on elsewhere when a member is cut off from the others.
+    fn etcdctl(&mut self) -> String {
+        let members = u64::from(self.lab.scenario().members);
+        let first = self.prng.below(members);
+        let endpoints: Vec<String> =
+            (0..members).map(|offset| format!("etcd-{}:2379", (first + offset) % members + 1)).collect();
+        let patience = if self.prng.below(3) == 0 { "2s" } else { "250ms" };
+        format!("ETCDCTL_ENDPOINTS={} etcdctl --command-timeout={patience}", endpoints.join(","))
     }
 
     fn unique(&mut self) -> u64 {
@@ -194,8 +199,8 @@ impl Life {
 
     fn txn(&mut self, terminal: u8, compare: &str, success: &str, failure: &str) {
         let input = format!("{compare}\\n\\n{success}\\n\\n{failure}\\n\\n");
-        let patience = self.patience();
-        self.line(terminal, &format!("printf '{input}' | etcdctl txn --command-timeout={patience}"));
+        let etcdctl = self.etcdctl();
+        self.line(terminal, &format!("printf '{input}' | {etcdctl} txn"));
     }
 
     /// A revision of the last hundred or so.
