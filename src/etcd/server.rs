@@ -6,7 +6,7 @@ use super::api::{
 };
 use super::apply::{self, quota};
 use super::auth;
-use super::error::{Code, EtcdError, Status};
+use super::error::{EtcdError, Status};
 use super::identity::Asked;
 use super::member::{Member, MemberNote, Moment, RETRY_VICTIMS, SYNC_WATCHERS};
 use super::wire::{AuthToken, CallId, ConnId, Frame, LeaseAsk, Wire};
@@ -233,8 +233,8 @@ impl Member {
                 self.propose(at, call, out);
             }
             Request::Hash(_) | Request::Snapshot(_) => {
-                let message = format!("the lab's etcd does not answer a {} yet", call.request.name());
-                self.refuse(&call, Status { code: Code::Unimplemented, message }, out);
+                let result = self.backup(matches!(call.request, Request::Snapshot(_)));
+                self.answer(call.conn, call.call, &call.request, result, out);
             }
             _ => self.propose(at, call, out),
         }

@@ -11,7 +11,9 @@
 // Simplified: the file is written whole at each snapshot; etcd's backend writes the pages that changed every 100 ms, and
 // so needs less of the log when it starts.
 
-use super::backend::{Backend, Loader, run};
+use super::api::{HashResponse, Response, SnapshotResponse};
+use super::backend::{self, Backend, Loader, run};
+use super::error::{Code, Status};
 use super::lease::Lessor;
 use super::member::{Member, MemberNote, Moment, new_lessor};
 use super::wire::Wire;
@@ -110,6 +112,18 @@ impl Member {
         self.applier.backend(id, &at.conf_state).database().ok()
     }
 
+    /// The answer to `Snapshot`: the database with its hash behind it; or to `Hash`, which is over the whole of it.
+    // Simplified: upstream leaves the applied index and its term out of the latter.
+    pub(super) fn backup(&self, whole: bool) -> Result<Response, Status> {
+        let database = self.database(&self.present()).ok_or_else(|| unreadable("a key is too large"))?;
+        if whole {
+            let blob = backend::seal(&database);
+            return Ok(Response::Snapshot(SnapshotResponse { blob, ..SnapshotResponse::default() }));
+        }
+        let hash = backend::status(&database).map_err(|error| unreadable(&error.to_string()))?.hash;
+        Ok(Response::Hash(HashResponse { header: None, hash }))
+    }
+
     /// Puts the present database into a message that Raft would send with the last snapshot.
     pub(super) fn fill_snapshot(&mut self, now: SimTime, message: &mut Message) {
         let metadata = self.present();
@@ -166,6 +180,10 @@ impl Member {
         removed.into_iter().for_each(|peer| self.peers.remove(peer));
         out.fact(Fact::Restored { index, term });
     }
+}
+
+fn unreadable(why: &str) -> Status {
+    Status { code: Code::Unknown, message: format!("the database cannot be written: {why}") }
 }
 
 /// The receipt of a snapshot.
