@@ -12,8 +12,8 @@
 
 use bytes::Bytes;
 use control_plane_lab::raft::{
-    ConfState, Config, Entry, Index, MemStorage, Message, MessageType, PeerId, RawNode, Ready, SafetyRules, Snapshot,
-    SnapshotMetadata, StateType, Term,
+    AnyConfChange, ConfChange, ConfChangeType, ConfState, Config, Entry, Index, MemStorage, Message, MessageType,
+    PeerId, RawNode, Ready, SafetyRules, Snapshot, SnapshotMetadata, StateType, Term,
 };
 use stateright::{Checker, Model, Property};
 use std::collections::BTreeMap;
@@ -26,7 +26,10 @@ const START: (Index, Term) = (Index(1), Term(1));
 
 #[derive(Clone, Debug)]
 struct Bounds {
+    /// The first three vote; others may be added.
     members: u64,
+    /// Membership changes that are proposed.
+    changes: u8,
     terms: u64,
     /// Elections that begin, in whatever term.
     campaigns: u8,
@@ -42,6 +45,7 @@ impl Bounds {
     /// What `make test` has time for.
     const SMALL: Bounds = Bounds {
         members: 3,
+        changes: 0,
         terms: 2,
         campaigns: 2,
         entries: 0,
@@ -99,6 +103,7 @@ struct Group {
     network: BTreeMap<Line, Vec<Arc<Message>>>,
     campaigned: u8,
     proposed: u8,
+    changed: u8,
     crashed: u8,
     // What only an onlooker knows.
     leaders: BTreeMap<Term, PeerId>,
@@ -119,14 +124,16 @@ enum Action {
 enum Step {
     Campaign(usize),
     Propose(usize),
+    /// A leader is asked to add this member, or to remove it.
+    Change(usize, ConfChangeType, PeerId),
     /// The message at this position of the line; on a lossy one those before it are lost.
     Deliver(Line, usize),
 }
 
 impl Group {
     fn start(bounds: &Bounds) -> Group {
-        let voters: Vec<PeerId> = (1..=bounds.members).map(PeerId).collect();
-        let conf_state = ConfState { voters: voters.clone(), ..ConfState::default() };
+        let voters = (1..=3).map(PeerId).collect();
+        let conf_state = ConfState { voters, ..ConfState::default() };
         let metadata = SnapshotMetadata { conf_state, index: START.0, term: START.1 };
         let snapshot = Arc::new(Snapshot { data: Bytes::new(), metadata });
         let member = |id: PeerId| {
@@ -135,10 +142,11 @@ impl Group {
             Arc::new(Member::start(bounds.config(id), storage))
         };
         Group {
-            members: voters.into_iter().map(member).collect(),
+            members: (1..=bounds.members).map(PeerId).map(member).collect(),
             network: BTreeMap::new(),
             campaigned: 0,
             proposed: 0,
+            changed: 0,
             crashed: 0,
             leaders: BTreeMap::new(),
             committed: Vec::new(),
@@ -177,6 +185,12 @@ impl Group {
                 self.proposed += 1;
                 let data = Bytes::copy_from_slice(&[self.proposed]);
                 let _ = self.member_mut(*position).raw.propose(data);
+                *position
+            }
+            Step::Change(position, change_type, node_id) => {
+                self.changed += 1;
+                let change = ConfChange { change_type: *change_type, node_id: *node_id, ..ConfChange::default() };
+                let _ = self.member_mut(*position).raw.propose_conf_change(change);
                 *position
             }
             Step::Deliver(line, at) => {
@@ -267,7 +281,11 @@ impl Group {
     }
 
     fn apply(&mut self, position: usize, entry: Entry) {
-        self.member_mut(position).applied = entry.index;
+        let member = self.member_mut(position);
+        member.applied = entry.index;
+        if let Some(change) = AnyConfChange::from_entry(&entry) {
+            let _ = member.raw.try_apply_conf_change(change);
+        }
         match self.applied.get((entry.index - START.0) as usize - 1) {
             None => self.applied.push(entry),
             Some(known) if *known == entry => {}
@@ -363,6 +381,13 @@ impl Model for Bounds {
             if leads && group.proposed < self.entries {
                 steps.push(Step::Propose(position));
             }
+            if leads && group.changed < self.changes {
+                for id in (1..=self.members).map(PeerId) {
+                    let is_voter = raft.tracker().config.voters.contains(id);
+                    let change_type = if is_voter { ConfChangeType::RemoveNode } else { ConfChangeType::AddNode };
+                    steps.push(Step::Change(position, change_type, id));
+                }
+            }
             if group.crashed < self.crashes {
                 actions.push(Action::Crash(position));
             }
@@ -423,4 +448,64 @@ fn every_state_of_the_full_bounds_is_safe() {
         Some(_) => check(Bounds::FULL),
         None => println!("full bounds: not asked for; make check-raft does"),
     }
+}
+
+/// One life at random within the bounds: what it broke, if anything.
+fn walk(bounds: &Bounds, seed: u64) -> Option<Broken> {
+    let mut luck = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut below = |count: usize| {
+        // xorshift64*: any generator does here.
+        luck ^= luck >> 12;
+        luck ^= luck << 25;
+        luck ^= luck >> 27;
+        (luck.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % count
+    };
+    let mut group = Group::start(bounds);
+    for _ in 0..STEPS {
+        let mut actions = Vec::new();
+        bounds.actions(&group, &mut actions);
+        let (arrivals, others): (Vec<Action>, Vec<Action>) =
+            actions.into_iter().partition(|action| matches!(action, Action::Step(Step::Deliver(..), _)));
+        let choice = if others.is_empty() || (!arrivals.is_empty() && below(8) > 0) { arrivals } else { others };
+        if choice.is_empty() {
+            break;
+        }
+        group.perform(bounds, &choice[below(choice.len())]);
+        if group.broken.is_some() {
+            break;
+        }
+    }
+    group.broken
+}
+
+const STEPS: usize = 120;
+const LOSSY: Bounds = Bounds { terms: 40, campaigns: 40, entries: 10, crashes: 0, is_wild: false, ..Bounds::SMALL };
+
+/// With a rule broken some seed shows it; with the rule kept none of the same seeds shows anything.
+#[track_caller]
+fn is_found_out(what: &str, bounds: Bounds, rules: SafetyRules, seeds: u64, expected: Broken) {
+    let broken = Bounds { rules, ..bounds.clone() };
+    let found = (1..=seeds).find_map(|seed| Some((seed, walk(&broken, seed)?)));
+    let (seed, which) = found.unwrap_or_else(|| panic!("{seeds} seeds do not show what {what} is for"));
+    println!(
+        "without {what}: seed {seed}: {which:?}; replay with: cargo test --no-default-features --test it raft_model"
+    );
+    assert_eq!(which, expected);
+    for seed in 1..=seed {
+        assert_eq!(walk(&bounds, seed), None, "seed {seed} with {what}");
+    }
+}
+
+#[test]
+fn an_older_term_committed_by_count_is_found_out() {
+    let rules = SafetyRules { commit_own_term_only: false, ..ALL };
+    let bounds = Bounds { message_bytes: 0, ..LOSSY };
+    is_found_out("commit_own_term_only", bounds, rules, 2_000, Broken::Completeness);
+}
+
+#[test]
+fn overlapping_memberships_are_found_out() {
+    let rules = SafetyRules { one_change_at_a_time: false, ..ALL };
+    let bounds = Bounds { members: 5, changes: 10, ..LOSSY };
+    is_found_out("one_change_at_a_time", bounds, rules, 2_000, Broken::Completeness);
 }
