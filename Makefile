@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 PORT ?= 8080
-SEEDS ?= 2000
+SEEDS ?= 5000
 ENGINE := --locked --no-default-features
 # Optimised even for checking: so it shares the macros that the page's own build has compiled.
 PAGE := --locked --release --target wasm32-unknown-unknown --features ui --lib --bin control-plane-lab
@@ -17,7 +17,7 @@ PAGE_SOURCES := $(shell find src assets lessons) index.html Trunk.toml Cargo.tom
 	$(shell find tools/split)
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 run: ## Build the page and serve it at http://127.0.0.1:8080 (PORT=… for another)
 	@$(MAKE) --no-print-directory dist/index.html
@@ -30,9 +30,13 @@ test: ## Everything that must hold: lint, engine, lessons, release page in Chrom
 	@$(MAKE) --no-print-directory lessons-only dist/index.html
 	node --test --test-timeout=300000 tests/browser/*.test.mjs
 
-fuzz: ## Random faults over many seeds, checked after every event (SEEDS=…)
+fuzz: ## Random lives: faults, clients and watches over many seeds, every promise checked (SEEDS=…)
 	@tools/setup.sh rust
 	cargo run $(ENGINE) --profile fast --bin lab -- fuzz --seeds $(SEEDS)
+
+check-raft: ## The Raft core in every state that a small group can reach; takes minutes
+	@tools/setup.sh rust
+	LAB_CHECK_RAFT=1 cargo test $(ENGINE) --profile fast --test it raft_model -- --nocapture --test-threads 1
 
 bless: ## Rewrite the golden files of the tests; read the diff before you commit it
 	@tools/setup.sh rust
@@ -81,4 +85,4 @@ dist/index.html: $(PAGE_SOURCES)
 	trunk build --release
 	@touch $@
 
-.PHONY: help run test fuzz bless lint dist bench split fonts clean lint-only lessons-only
+.PHONY: help run test fuzz check-raft bless lint dist bench split fonts clean lint-only lessons-only

@@ -211,6 +211,14 @@ impl Lessor {
         Renewal::Renewed { ttl, clear }
     }
 
+    /// Gives a lease that has ended its whole time again, which is for whoever broke the rule to want. Returns its time to
+    /// live.
+    pub fn revive(&mut self, id: i64, now: SimTime) -> i64 {
+        let ttl = self.get(id).map_or(0, Lease::ttl);
+        self.count(id, now + Micros::from_secs(ttl as u64));
+        ttl
+    }
+
     /// Notes what a lease has left, so that a new leader does not give it its full time again.
     pub fn checkpoint(&mut self, id: i64, remaining: i64, now: SimTime) {
         let Some(lease) = self.leases.get_mut(&id) else { return };

@@ -14,7 +14,7 @@ use super::member::{Member, MemberNote, Moment};
 use super::proposals::Purpose;
 use super::server::Call;
 use super::wire::{LeaseAsk, LeaseTell, Wire};
-use super::{Note, Outbox};
+use super::{Note, Outbox, Rule};
 use crate::raft::{Index, PeerId};
 use crate::sim::{Delivery, HostId, Micros, SimTime};
 use std::collections::{BTreeMap, VecDeque};
@@ -189,6 +189,9 @@ impl Member {
                     LeaseTell::Renewed(ttl)
                 }
                 Renewal::NotFound => LeaseTell::NotFound,
+                Renewal::Expired if !self.cluster.rules.hold(Rule::ExpiredStayExpired) => {
+                    LeaseTell::Renewed(self.lessor().revive(id, at.now))
+                }
                 Renewal::Expired => {
                     return self.leasing.waits.push(Wait { asker, ask, until: Until::Revoked(id) });
                 }

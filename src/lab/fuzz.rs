@@ -298,9 +298,9 @@ impl Life {
         }
     }
 
-    /// All is well but for the leader, which does not know yet that it is alone.
+    /// All wires are well but the leader's, which does not know yet that it is alone.
     fn isolate_leader(&mut self) {
-        self.mend();
+        self.mend_wires();
         let leader = self.lab.members().find(|(_, member)| member.lead() == member.id()).map(|(host, _)| host);
         if let Some(leader) = leader {
             self.isolate(leader);
@@ -317,11 +317,17 @@ impl Life {
 
     /// Wires and disks are as they were at first.
     fn mend(&mut self) {
+        self.mend_wires();
+        for host in (0..=u16::from(self.lab.scenario().members)).map(HostId) {
+            self.inflict(Fault::SlowDisk { host, factor: 1 });
+        }
+    }
+
+    fn mend_wires(&mut self) {
         let hosts: Vec<HostId> = (0..=u16::from(self.lab.scenario().members)).map(HostId).collect();
         self.inflict(Fault::HealAll);
         let latency = self.lab.scenario().latency;
         for &from in &hosts {
-            self.inflict(Fault::SlowDisk { host: from, factor: 1 });
             for &to in hosts.iter().filter(|to| **to > from) {
                 let none = Ppm(0);
                 self.inflict(Fault::Loss { from, to, chance: none });

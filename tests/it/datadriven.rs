@@ -73,14 +73,22 @@ fn split_outside_parentheses(text: &str, separator: char) -> Vec<String> {
     parts
 }
 
-/// Runs a file; how many directives passed, or the first that did not.
-pub fn run_file(path: &Path, mut handle: impl FnMut(&Directive) -> String) -> Result<usize, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+/// What came of a file.
+#[derive(Default)]
+struct Report {
+    /// Directives whose output was compared.
+    steps: usize,
+    /// Those whose output is another: where, what, and how.
+    differences: Vec<String>,
+}
+
+fn run_file(path: &Path, mut handle: impl FnMut(&Directive) -> String) -> Report {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let may_update = path.starts_with(own_testdata()) && std::env::var_os("UPDATE_EXPECT").is_some();
     let mut rewritten = String::new();
     let mut lines = text.lines().enumerate().peekable();
-    let mut passed = 0;
+    let mut report = Report::default();
     while let Some((number, line)) = lines.next() {
         writeln!(rewritten, "{line}").expect("a string takes any text");
         if line.trim().is_empty() || line.starts_with('#') {
@@ -105,15 +113,16 @@ pub fn run_file(path: &Path, mut handle: impl FnMut(&Directive) -> String) -> Re
             actual.push('\n');
         }
         if actual != expected && !may_update {
-            return Err(format!("{}: {}\n{}", directive.position, directive.command, difference(&expected, &actual)));
+            let how = difference(&expected, &actual);
+            report.differences.push(format!("{}: {}: {how}", directive.position, directive.command));
         }
         rewritten.push_str(&actual);
-        passed += 1;
+        report.steps += 1;
     }
     if may_update && rewritten != text {
-        std::fs::write(path, rewritten).map_err(|error| format!("{}: {error}", path.display()))?;
+        std::fs::write(path, rewritten).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
-    Ok(passed)
+    report
 }
 
 fn difference(expected: &str, actual: &str) -> String {
@@ -147,11 +156,18 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Runs all files, each with a fresh handler, and says how many passed. Panics with every file's first difference.
+/// Runs all files, each with a fresh handler, and names each, each step that differs, and how; in the last line how many
+/// there were. Panics if any differs.
 pub fn run_all<H: FnMut(&Directive) -> String>(what: &str, files: &[PathBuf], mut fresh: impl FnMut() -> H) {
-    let results: Vec<_> = files.iter().map(|file| run_file(file, fresh())).collect();
-    let directives: usize = results.iter().flatten().sum();
-    let failures: Vec<&str> = results.iter().filter_map(|result| result.as_ref().err().map(String::as_str)).collect();
-    println!("{what}: {} of {} files passed, {directives} directives", files.len() - failures.len(), files.len());
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    let (mut steps, mut differences) = (0, Vec::new());
+    for file in files {
+        let report = run_file(file, fresh());
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        println!("{what}: {name}: {} steps, {} differ", report.steps, report.differences.len());
+        steps += report.steps;
+        differences.extend(report.differences);
+    }
+    differences.iter().for_each(|difference| println!("{what}: {difference}"));
+    println!("{what}: {} files, {steps} steps, {} differ", files.len(), differences.len());
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }

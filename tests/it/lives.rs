@@ -1,8 +1,12 @@
 //! Random lives: none breaks a promise, and every rule that is broken on purpose is found out.
 
-use control_plane_lab::etcd::Rule;
+use crate::conformance::engine::Engine;
+use control_plane_lab::etcd::api::*;
+use control_plane_lab::etcd::cluster::Settings;
+use control_plane_lab::etcd::{Rule, Rules};
 use control_plane_lab::lab::Scenario;
 use control_plane_lab::lab::fuzz::{self, Outcome};
+use control_plane_lab::sim::{Fault, HostId, Micros, Prng, SimTime};
 use std::collections::BTreeSet;
 
 /// Lives that `make test` goes through; `make fuzz` has more.
@@ -77,4 +81,55 @@ fn a_skipped_watch_event_is_found_out() {
 #[test]
 fn a_compaction_past_a_watcher_is_found_out() {
     is_found_out(Rule::TellCompacted, 10, &["watch resumable", "watch reliable"]);
+}
+
+/// The life of one lease, kept alive at random moments around its end, while disks are so slow that its revocation takes a
+/// while. A lease that was renewed lives on for its time to live from the moment at which that was asked.
+fn lease_that_ended_too_soon(rules: Rules, seed: u64) -> Option<String> {
+    const TTL: i64 = 2;
+    let mut prng = Prng::stream(seed, "lease");
+    let mut engine = Engine::cluster_under(3, Settings::default(), rules);
+    let leader = engine.leader()?;
+    engine.call_on(leader, None, Request::LeaseGrant(LeaseGrantRequest { id: 7, ttl: TTL })).ok()?;
+    let put = PutRequest { key: "k".into(), value: "v".into(), lease: 7, ..Default::default() };
+    engine.call_on(leader, None, Request::Put(put)).ok()?;
+    for host in [0, 1, 2].map(HostId) {
+        engine.inflict(Fault::SlowDisk { host, factor: 2_000 + prng.below(10_000) as u32 });
+    }
+    let mut kept_until = SimTime::ZERO;
+    engine.run_for(Micros::from_secs(1));
+    for _ in 0..8 {
+        engine.run_for(prng.span(Micros::from_millis(1_500)));
+        let asked_at = engine.now();
+        let asked = engine.ask(leader, None, Request::LeaseKeepAlive(LeaseKeepAliveRequest { id: 7 }));
+        engine.run_while(|engine| engine.answer(asked).is_none());
+        if let Some(Ok(Response::LeaseKeepAlive(answer))) = engine.answer(asked)
+            && answer.ttl > 0
+        {
+            kept_until = asked_at + Micros::from_secs(TTL as u64);
+        }
+        while engine.now() < kept_until {
+            let read = RangeRequest { key: "k".into(), serializable: true, ..Default::default() };
+            let read_at = engine.now();
+            let Ok(Response::Range(found)) = engine.call_on(leader, None, Request::Range(read)) else { return None };
+            if found.count == 0 && engine.now() < kept_until {
+                return Some(format!("kept until {kept_until}, its key was gone at {read_at}"));
+            }
+            engine.run_for(Micros::from_millis(100));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_lease_revived_after_its_end_is_found_out() {
+    const SEEDS: u64 = 40;
+    let broken = Rules::default().without(Rule::ExpiredStayExpired);
+    let found = (1..=SEEDS).find_map(|seed| Some((seed, lease_that_ended_too_soon(broken, seed)?)));
+    let (seed, what) = found.unwrap_or_else(|| panic!("{SEEDS} seeds do not show it"));
+    println!("without {}: lease lives: seed {seed}: {what}", Rule::ExpiredStayExpired.name());
+    println!("replay with: cargo test --no-default-features --test it a_lease_revived_after_its_end_is_found_out");
+    for seed in 1..=SEEDS {
+        assert_eq!(lease_that_ended_too_soon(Rules::default(), seed), None, "seed {seed}");
+    }
 }

@@ -20,30 +20,30 @@ const UPSTREAM: &str = "third-party/etcd-raft";
 
 #[test]
 fn own_scenarios() {
-    run_all("own raft scenarios", &own_files("raft"), interaction);
+    run_all("raft, own scenarios", &own_files("raft"), interaction);
 }
 
 #[test]
 fn upstream_interaction() {
     match conformance_files(&format!("{UPSTREAM}/testdata")) {
-        Some(files) => run_all("upstream raft interaction", &files, interaction),
-        None => println!("upstream raft interaction: files absent, nothing checked"),
+        Some(files) => run_all("raft interaction", &files, interaction),
+        None => println!("raft interaction: files absent, nothing checked"),
     }
 }
 
 #[test]
 fn upstream_confchange() {
     match conformance_files(&format!("{UPSTREAM}/confchange")) {
-        Some(files) => run_all("upstream raft confchange", &files, confchange),
-        None => println!("upstream raft confchange: files absent, nothing checked"),
+        Some(files) => run_all("raft confchange", &files, confchange),
+        None => println!("raft confchange: files absent, nothing checked"),
     }
 }
 
 #[test]
 fn upstream_quorum() {
     match conformance_files(&format!("{UPSTREAM}/quorum")) {
-        Some(files) => run_all("upstream raft quorum", &files, || quorum),
-        None => println!("upstream raft quorum: files absent, nothing checked"),
+        Some(files) => run_all("raft quorum", &files, || quorum),
+        None => println!("raft quorum: files absent, nothing checked"),
     }
 }
 

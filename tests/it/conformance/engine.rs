@@ -51,14 +51,17 @@ impl Engine {
     }
 
     pub fn cluster(size: u16, settings: Settings) -> Engine {
+        Engine::cluster_under(size, settings, Rules::default())
+    }
+
+    pub fn cluster_under(size: u16, settings: Settings, rules: Rules) -> Engine {
         let machine = |number: u16| {
             let url = |port| format!("http://127.0.0.1:{port}");
             let (peer_url, client_url) = (url(2380 + 10_000 * number), url(2379 + 10_000 * number));
             let name = if size == 1 { "default".to_owned() } else { format!("infra{}", number + 1) };
             Machine { host: HostId(number), name, peer_url, client_url }
         };
-        let cluster =
-            Cluster::new("etcd-cluster", (0..size).map(machine).collect(), Timing::default(), Rules::default());
+        let cluster = Cluster::new("etcd-cluster", (0..size).map(machine).collect(), Timing::default(), rules);
         let cluster = Arc::new(Cluster { settings, ..cluster });
         let link = Link { latency: WIRE, jitter: Micros(0), ..Link::RACK };
         let disk = DiskProfile { fsync: FSYNC, jitter: Micros(0), bytes_per_ms: 10_000_000 };
