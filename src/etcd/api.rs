@@ -358,7 +358,7 @@ pub enum FilterType {
 /// How an RPC may be sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sent {
-    /// Twice is the same as once: a client may try again by itself, as clientv3's retry interceptor does with reads.
+    /// A client may try again by itself, as `client/v3/retry.go` says of the call.
     Repeatable,
     Once,
 }
@@ -386,7 +386,8 @@ macro_rules! rpcs {
                 match self { $(Request::$name(_) => $asked,)* }
             }
 
-            /// Whether sending it twice is the same as sending it once, so that a client may try again by itself.
+            /// Whether clientv3 tries again by itself when the member says `Unavailable`: reads, and writes that come to
+            /// the same when they are done twice.
             pub fn is_repeatable(&self) -> bool {
                 let sent = match self { $(Request::$name(_) => Sent::$sent,)* };
                 sent == Sent::Repeatable
@@ -428,8 +429,8 @@ rpcs! {
     DeleteRange: DeleteRangeRequest "DeleteRangeRequest" -> DeleteRangeResponse "DeleteRangeResponse", Once;
     Txn: TxnRequest "TxnRequest" -> TxnResponse "TxnResponse", Once;
     Compact: CompactionRequest "CompactionRequest" -> CompactionResponse "CompactionResponse", Once;
-    LeaseGrant: LeaseGrantRequest "LeaseGrantRequest" -> LeaseGrantResponse "LeaseGrantResponse", Once;
-    LeaseRevoke: LeaseRevokeRequest "LeaseRevokeRequest" -> LeaseRevokeResponse "LeaseRevokeResponse", Once;
+    LeaseGrant: LeaseGrantRequest "LeaseGrantRequest" -> LeaseGrantResponse "LeaseGrantResponse", Repeatable;
+    LeaseRevoke: LeaseRevokeRequest "LeaseRevokeRequest" -> LeaseRevokeResponse "LeaseRevokeResponse", Repeatable;
     LeaseKeepAlive: LeaseKeepAliveRequest "LeaseKeepAliveRequest" -> LeaseKeepAliveResponse "LeaseKeepAliveResponse", Repeatable;
     LeaseTimeToLive: LeaseTimeToLiveRequest "LeaseTimeToLiveRequest" -> LeaseTimeToLiveResponse "LeaseTimeToLiveResponse", Repeatable;
     LeaseLeases: LeaseLeasesRequest "LeaseLeasesRequest" -> LeaseLeasesResponse "LeaseLeasesResponse", Repeatable;
@@ -441,13 +442,13 @@ rpcs! {
     Status: StatusRequest "StatusRequest" -> StatusResponse "StatusResponse", Repeatable;
     HashKv: HashKvRequest "HashKVRequest" -> HashKvResponse "HashKVResponse", Repeatable;
     Hash: HashRequest "HashRequest" -> HashResponse "HashResponse", Repeatable;
-    Alarm: AlarmRequest "AlarmRequest" -> AlarmResponse "AlarmResponse", Once;
+    Alarm: AlarmRequest "AlarmRequest" -> AlarmResponse "AlarmResponse", Repeatable;
     Defragment: DefragmentRequest "DefragmentRequest" -> DefragmentResponse "DefragmentResponse", Once;
-    MoveLeader: MoveLeaderRequest "MoveLeaderRequest" -> MoveLeaderResponse "MoveLeaderResponse", Once;
+    MoveLeader: MoveLeaderRequest "MoveLeaderRequest" -> MoveLeaderResponse "MoveLeaderResponse", Repeatable;
     Snapshot: SnapshotRequest "SnapshotRequest" -> SnapshotResponse "SnapshotResponse", Repeatable;
     AuthEnable: AuthEnableRequest "AuthEnableRequest" -> AuthEnableResponse "AuthEnableResponse", Once;
     AuthDisable: AuthDisableRequest "AuthDisableRequest" -> AuthDisableResponse "AuthDisableResponse", Once;
-    AuthStatus: AuthStatusRequest "AuthStatusRequest" -> AuthStatusResponse "AuthStatusResponse", Repeatable;
+    AuthStatus: AuthStatusRequest "AuthStatusRequest" -> AuthStatusResponse "AuthStatusResponse", Once;
     Authenticate: AuthenticateRequest "AuthenticateRequest" -> AuthenticateResponse "AuthenticateResponse", Once;
     UserAdd: AuthUserAddRequest "AuthUserAddRequest" -> AuthUserAddResponse "AuthUserAddResponse", Once;
     UserGet: AuthUserGetRequest "AuthUserGetRequest" -> AuthUserGetResponse "AuthUserGetResponse", Repeatable;

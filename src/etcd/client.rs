@@ -1,17 +1,18 @@
 //! A client of the cluster in the manner of clientv3: it keeps a connection to every endpoint it was given, sends each call
-//! to the next one that is ready, tries reads again by itself, and carries a watch across broken streams without losing or
-//! doubling an event.
+//! to the next one that is ready, tries again by itself what may be tried again, logs in and renews its token, keeps
+//! leases alive, and carries a watch across broken streams without losing or doubling an event.
 //!
 //! It is a state machine: what it wants sent goes into an [`Outbox`], what it has to say comes out of [`Client::drain`].
 
 use super::api::{
-    Request, Response, WatchCancelRequest, WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchRequestKind,
-    WatchResponse,
+    AuthenticateRequest, LeaseKeepAliveRequest, LeaseKeepAliveResponse, Request, Response, WatchCancelRequest,
+    WatchCreateRequest, WatchProgressRequest, WatchRequest, WatchRequestKind, WatchResponse,
 };
-use super::error::{Code, Status};
-use super::wire::{CallId, ConnId, Frame, Wire};
+use super::error::{Code, EtcdError, Status};
+use super::wire::{AuthToken, CallId, ConnId, Frame, Wire};
 use super::{Fact, Note, Outbox};
 use crate::sim::{Delivery, HostId, Micros, SimTime};
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Names a client on its machine; connections are numbered within it.
@@ -21,6 +22,17 @@ pub struct ClientId(pub u32);
 /// Names a watch within one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WatchKey(pub u32);
+
+/// Names a lease that one client keeps alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LeaseKey(pub u32);
+
+/// As whom a client logs in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    pub name: String,
+    pub password: String,
+}
 
 /// Where an endpoint's name leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +58,10 @@ pub enum ClientNote {
     Knock(ConnId),
     /// Try again to find a stream for the watches.
     CarryWatches,
+    /// Time to renew the lease.
+    Renew(LeaseKey),
+    /// Time to see whether the lease was renewed at all.
+    Reap(LeaseKey),
 }
 
 /// What a client has to say to the program that uses it.
@@ -53,8 +69,10 @@ pub enum ClientNote {
 pub enum ClientEvent {
     /// On failure: the status, and the one that clientv3's retry interceptor logs.
     Answer { call: CallId, result: Result<Response, (Status, String)> },
-    /// Everything but the `created` response. After an error the watch is over.
+    /// Everything but the `created` response. After an error, or a response that says `canceled`, the watch is over.
     Watch { watch: WatchKey, result: Result<WatchResponse, Status> },
+    /// The lease was renewed; or it is gone, or was not renewed in time, and nobody tries any more.
+    KeptAlive { lease: LeaseKey, response: Option<LeaseKeepAliveResponse> },
 }
 
 /// clientv3's limit for a message it sends.
@@ -71,8 +89,18 @@ const DIAL_TIMEOUT: Micros = Micros::from_secs(20);
 const KNOCK: Micros = Micros::from_secs(1);
 /// clientv3's longest wait before it opens a watch stream again.
 const STREAM_RETRY: Micros = Micros::from_millis(100);
-/// clientv3's wait between two tries of a read.
+/// clientv3's wait between two rounds of tries. Simplified: without its jitter of a tenth.
 const RETRY: Micros = Micros::from_millis(25);
+/// How often clientv3 tries what may be tried again.
+const TRIES_MAX: u32 = 100;
+/// etcdctl's `--dial-timeout`: how long a login may take that the client begins by itself.
+const LOGIN_TIMEOUT: Micros = Micros::from_secs(2);
+/// How long the first renewal of a lease may take: `--dial-timeout` and a second.
+const FIRST_RENEWAL: Micros = Micros::from_secs(3);
+/// clientv3 looks this often which leases are due, and waits as long before it opens a broken stream again.
+const RENEWAL_TICK: Micros = Micros::from_millis(500);
+/// clientv3 looks this often which leases were not renewed in time.
+const REAP_TICK: Micros = Micros::from_secs(1);
 
 #[derive(Clone, Debug, Hash)]
 pub struct Client {
@@ -81,8 +109,11 @@ pub struct Client {
     connections: u32,
     /// Where the next call starts to look for a ready connection.
     turn: usize,
+    user: Option<Credentials>,
+    login: Login,
     calls: BTreeMap<CallId, Call>,
     next_call: u64,
+    leases: BTreeMap<LeaseKey, KeptLease>,
     watches: BTreeMap<WatchKey, Watch>,
     /// The connection that carries the watch stream, and the creations it has not answered, oldest first.
     stream: Option<ConnId>,
@@ -117,13 +148,46 @@ struct Connection {
     dialed: SimTime,
 }
 
+/// How far the client has come with proving who it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Login {
+    /// It has no user, or was told that authentication is off: calls carry no token.
+    Needless,
+    /// It has no token, or its token was refused.
+    Due,
+    UnderWay,
+    Done(AuthToken),
+}
+
 #[derive(Clone, Debug, Hash)]
 struct Call {
     request: Request,
+    purpose: Purpose,
     /// The connection it is on, if it was sent and not answered.
     on: Option<ConnId>,
-    /// What a try before this one failed with.
+    tries: u32,
+    /// It waits before the next try.
+    resting: bool,
+    /// What the first try failed with.
     failed: Option<Status>,
+}
+
+/// Who wants the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Purpose {
+    Program,
+    /// The client; and the program, if it asked for the login.
+    Login {
+        told: bool,
+    },
+    Renewal(LeaseKey),
+}
+
+#[derive(Clone, Debug, Hash)]
+struct KeptLease {
+    id: i64,
+    deadline: SimTime,
+    asked: Option<CallId>,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -135,7 +199,7 @@ struct Watch {
 
 impl Client {
     /// A client of these endpoints: each as it was written, and where it leads.
-    pub fn new(id: ClientId, endpoints: Vec<(String, Address)>) -> Client {
+    pub fn new(id: ClientId, endpoints: Vec<(String, Address)>, user: Option<Credentials>) -> Client {
         let endpoint =
             |(name, address)| Endpoint { name, address, state: EndpointState::Idle, backoff: REDIAL, last_error: None };
         Client {
@@ -143,8 +207,11 @@ impl Client {
             endpoints: endpoints.into_iter().map(endpoint).collect(),
             connections: 0,
             turn: 0,
+            login: if user.is_some() { Login::Due } else { Login::Needless },
+            user,
             calls: BTreeMap::new(),
             next_call: 0,
+            leases: BTreeMap::new(),
             watches: BTreeMap::new(),
             stream: None,
             streams_opened: 0,
@@ -155,17 +222,23 @@ impl Client {
 
     /// Sends a unary call; its answer comes after `timeout` at the latest.
     pub fn call(&mut self, now: SimTime, request: Request, timeout: Micros, out: &mut Outbox) -> CallId {
-        self.next_call += 1;
-        let id = CallId(self.next_call);
         let size = request.encoded_len();
         if size > SEND_BYTES_MAX {
             let message = format!("trying to send message larger than max ({size} vs. {SEND_BYTES_MAX})");
+            self.next_call += 1;
+            let id = CallId(self.next_call);
             self.fail(id, Status { code: Code::ResourceExhausted, message });
             return id;
         }
-        self.calls.insert(id, Call { request, on: None, failed: None });
-        out.wake(timeout, self.note(ClientNote::Deadline(id)));
-        self.dial_all(now, out);
+        let id = self.begin(now, request, Purpose::Program, Some(timeout), out);
+        self.ensure_login(now, out);
+        self.send_waiting(out);
+        id
+    }
+
+    /// Logs in, and answers with what `Authenticate` said. Without it the client logs in when it first has to.
+    pub fn log_in(&mut self, now: SimTime, timeout: Micros, out: &mut Outbox) -> CallId {
+        let id = self.begin_login(now, timeout, true, out);
         self.send_waiting(out);
         id
     }
@@ -173,19 +246,48 @@ impl Client {
     pub fn watch(&mut self, now: SimTime, watch: WatchKey, request: WatchCreateRequest, out: &mut Outbox) {
         self.watches.insert(watch, Watch { request, server_id: None });
         self.dial_all(now, out);
-        self.carry_watches(out);
+        self.carry_watches(now, out);
+    }
+
+    /// Renews a lease again and again, whatever becomes of connections, until it is gone or was not renewed in time.
+    pub fn keep_lease(&mut self, now: SimTime, key: LeaseKey, id: i64, out: &mut Outbox) {
+        self.leases.insert(key, KeptLease { id, deadline: now + FIRST_RENEWAL, asked: None });
+        self.renew(now, key, out);
+        out.wake(REAP_TICK, self.note(ClientNote::Reap(key)));
+    }
+
+    pub fn drop_lease(&mut self, key: LeaseKey) {
+        self.leases.remove(&key);
+    }
+
+    fn begin(
+        &mut self,
+        now: SimTime,
+        request: Request,
+        purpose: Purpose,
+        timeout: Option<Micros>,
+        out: &mut Outbox,
+    ) -> CallId {
+        self.next_call += 1;
+        let id = CallId(self.next_call);
+        self.calls.insert(id, Call { request, purpose, on: None, tries: 0, resting: false, failed: None });
+        if let Some(timeout) = timeout {
+            out.wake(timeout, self.note(ClientNote::Deadline(id)));
+        }
+        self.dial_all(now, out);
+        id
     }
 
     pub fn watch_progress(&mut self, out: &mut Outbox) {
         if let Some(stream) = self.stream {
-            self.send_on(stream, self.watch_ask(WatchRequestKind::Progress(WatchProgressRequest {})), out);
+            self.ask_stream(stream, WatchRequestKind::Progress(WatchProgressRequest {}), out);
         }
     }
 
     pub fn cancel_watch(&mut self, watch: WatchKey, out: &mut Outbox) {
         let Some(watch) = self.watches.remove(&watch) else { return };
         if let (Some(stream), Some(watch_id)) = (self.stream, watch.server_id) {
-            self.send_on(stream, self.watch_ask(WatchRequestKind::Cancel(WatchCancelRequest { watch_id })), out);
+            self.ask_stream(stream, WatchRequestKind::Cancel(WatchCancelRequest { watch_id }), out);
         }
     }
 
@@ -210,18 +312,18 @@ impl Client {
         if frame == Frame::Reset {
             let dialing = matches!(self.endpoints[position].state, EndpointState::Dialing(_));
             let why = if dialing { "connect: connection refused" } else { "transport is closing" };
-            self.lose(position, why, out);
+            self.lose(now, position, why, out);
             return;
         }
         if number != connection.received {
-            self.lose(position, "transport is closing", out);
+            self.lose(now, position, "transport is closing", out);
             return;
         }
         connection.received += 1;
         match frame {
-            Frame::Opened => self.opened(position, out),
-            Frame::Answer { call, result } => self.answered(call, result, out),
-            Frame::WatchTell(response) if self.stream == Some(conn) => self.watch_told(response, out),
+            Frame::Opened => self.opened(now, position, out),
+            Frame::Answer { call, result } => self.answered(now, call, result, out),
+            Frame::WatchTell(response) if self.stream == Some(conn) => self.watch_told(now, response, out),
             Frame::WatchEnd(_) if self.stream == Some(conn) => {
                 // Only a member without a leader ends a stream: carry the watches elsewhere, or here again later.
                 self.break_stream(position, out);
@@ -236,8 +338,13 @@ impl Client {
     /// One of its timers ran out.
     pub fn wake(&mut self, now: SimTime, note: ClientNote, out: &mut Outbox) {
         match note {
-            ClientNote::Deadline(call) => self.deadline(call),
-            ClientNote::Retry(_) => self.send_waiting(out),
+            ClientNote::Deadline(call) => self.deadline(now, call, out),
+            ClientNote::Retry(call) => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    call.resting = false;
+                    self.send_waiting(out);
+                }
+            }
             ClientNote::Redial(position) => {
                 if matches!(self.endpoints[position].state, EndpointState::Idle) {
                     self.dial(now, position, out);
@@ -245,7 +352,9 @@ impl Client {
             }
             ClientNote::KeepAlive(conn) => self.keep_alive(now, conn, out),
             ClientNote::Knock(conn) => self.knock(now, conn, out),
-            ClientNote::CarryWatches => self.carry_watches(out),
+            ClientNote::CarryWatches => self.carry_watches(now, out),
+            ClientNote::Renew(key) => self.renew(now, key, out),
+            ClientNote::Reap(key) => self.reap(now, key, out),
         }
     }
 
@@ -314,7 +423,7 @@ impl Client {
         out.wake(backoff, self.note(ClientNote::Redial(position)));
     }
 
-    fn opened(&mut self, position: usize, out: &mut Outbox) {
+    fn opened(&mut self, now: SimTime, position: usize, out: &mut Outbox) {
         let endpoint = &mut self.endpoints[position];
         if let EndpointState::Dialing(connection) = endpoint.state.clone() {
             out.fact(Fact::Connected { endpoint: endpoint.name.clone() });
@@ -325,11 +434,11 @@ impl Client {
             out.wake(KEEPALIVE_TIME, self.note(ClientNote::KeepAlive(conn)));
         }
         self.send_waiting(out);
-        self.carry_watches(out);
+        self.carry_watches(now, out);
     }
 
     /// A connection is gone: its calls fail or are sent again, its watches move.
-    fn lose(&mut self, position: usize, why: &str, out: &mut Outbox) {
+    fn lose(&mut self, now: SimTime, position: usize, why: &str, out: &mut Outbox) {
         let Some(connection) = self.endpoints[position].connection() else { return };
         let lost = connection.id;
         self.dial_failed(position, why, out);
@@ -337,11 +446,11 @@ impl Client {
             self.calls.iter().filter(|(_, call)| call.on == Some(lost)).map(|(id, _)| *id).collect();
         for id in on_it {
             let status = Status { code: Code::Unavailable, message: "transport is closing".to_owned() };
-            self.answered(id, Err(status), out);
+            self.answered(now, id, Err(status), out);
         }
         if self.stream == Some(lost) {
             self.break_stream(position, out);
-            self.carry_watches(out);
+            self.carry_watches(now, out);
         }
     }
 
@@ -349,6 +458,10 @@ impl Client {
         out.fact(Fact::StreamBroken { endpoint: self.endpoints[position].name.clone() });
         self.stream = None;
         self.creating.clear();
+        // A stream is opened with a fresh token: the member that it led to may have forgotten the old one.
+        if matches!(self.login, Login::Done(_)) {
+            self.login = Login::Due;
+        }
         for watch in self.watches.values_mut() {
             watch.server_id = None;
         }
@@ -359,7 +472,7 @@ impl Client {
         let Some(connection) = self.endpoints[position].connection() else { return };
         let heard = connection.heard;
         if now.since(heard) >= KEEPALIVE_TIME + KEEPALIVE_TIMEOUT {
-            return self.lose(position, "keepalive ping failed to receive ACK within timeout", out);
+            return self.lose(now, position, "keepalive ping failed to receive ACK within timeout", out);
         }
         let busy = self.stream == Some(conn) || self.calls.values().any(|call| call.on == Some(conn));
         if busy && now.since(heard) >= KEEPALIVE_TIME {
@@ -382,14 +495,129 @@ impl Client {
     }
 
     fn send_waiting(&mut self, out: &mut Outbox) {
-        let waiting: Vec<CallId> = self.calls.iter().filter(|(_, call)| call.on.is_none()).map(|(id, _)| *id).collect();
+        let may_go = |call: &Call| {
+            let login = matches!(call.purpose, Purpose::Login { .. });
+            call.on.is_none() && !call.resting && (login || self.token().is_some())
+        };
+        let waiting: Vec<CallId> = self.calls.iter().filter(|(_, call)| may_go(call)).map(|(id, _)| *id).collect();
         for id in waiting {
             let Some(conn) = self.pick() else { return };
+            let token = self.token().unwrap_or_default();
             let call = self.calls.get_mut(&id).expect("listed just above");
             call.on = Some(conn);
+            call.tries += 1;
             let request = call.request.clone();
-            self.send_on(conn, Frame::Call { call: id, token: None, request }, out);
+            let token = if matches!(call.purpose, Purpose::Login { .. }) { None } else { token };
+            self.send_on(conn, Frame::Call { call: id, token, request }, out);
         }
+    }
+
+    /// What calls carry; nothing while the client has to log in first.
+    fn token(&self) -> Option<AuthToken> {
+        match &self.login {
+            Login::Needless => Some(None),
+            Login::Done(token) => Some(token.clone()),
+            Login::Due | Login::UnderWay => None,
+        }
+    }
+
+    fn ensure_login(&mut self, now: SimTime, out: &mut Outbox) {
+        if self.login == Login::Due {
+            self.begin_login(now, LOGIN_TIMEOUT, false, out);
+        }
+    }
+
+    fn begin_login(&mut self, now: SimTime, timeout: Micros, told: bool, out: &mut Outbox) -> CallId {
+        let Credentials { name, password } =
+            self.user.clone().unwrap_or(Credentials { name: String::new(), password: String::new() });
+        self.login = Login::UnderWay;
+        let request = Request::Authenticate(AuthenticateRequest { name, password });
+        self.begin(now, request, Purpose::Login { told }, Some(timeout), out)
+    }
+
+    /// `Authenticate` was answered: what waited for it goes on or fails.
+    fn logged_in(
+        &mut self,
+        now: SimTime,
+        id: CallId,
+        told: bool,
+        result: Result<Response, Status>,
+        out: &mut Outbox,
+    ) {
+        self.login = match &result {
+            Ok(Response::Authenticate(response)) => Login::Done(Some(response.token.as_str().into())),
+            Err(status) if status.message == EtcdError::AuthNotEnabled.text() => Login::Needless,
+            _ => Login::Due,
+        };
+        let failed = result.as_ref().err().filter(|_| self.login == Login::Due).cloned();
+        if told {
+            let result = result.map_err(|status| (status.clone(), status.to_string()));
+            self.events.push(ClientEvent::Answer { call: id, result });
+        }
+        let Some(status) = failed else {
+            self.send_waiting(out);
+            return self.carry_watches(now, out);
+        };
+        let waiting: Vec<CallId> =
+            self.calls.iter().filter(|(_, call)| call.on.is_none()).map(|(id, _)| *id).collect();
+        for call in waiting {
+            match self.calls.get(&call).map(|call| call.purpose) {
+                Some(Purpose::Renewal(key)) => self.renewal_failed(call, key, out),
+                _ => self.fail(call, status.clone()),
+            }
+        }
+        if self.stream.is_none() {
+            for watch in std::mem::take(&mut self.watches).into_keys() {
+                self.events.push(ClientEvent::Watch { watch, result: Err(status.clone()) });
+            }
+        }
+    }
+
+    fn renew(&mut self, now: SimTime, key: LeaseKey, out: &mut Outbox) {
+        let Some(KeptLease { id, asked: None, .. }) = self.leases.get(&key) else { return };
+        let request = Request::LeaseKeepAlive(LeaseKeepAliveRequest { id: *id });
+        let call = self.begin(now, request, Purpose::Renewal(key), None, out);
+        if let Some(lease) = self.leases.get_mut(&key) {
+            lease.asked = Some(call);
+        }
+        self.ensure_login(now, out);
+        self.send_waiting(out);
+    }
+
+    fn renewed(&mut self, now: SimTime, key: LeaseKey, response: LeaseKeepAliveResponse, out: &mut Outbox) {
+        let Some(lease) = self.leases.get_mut(&key) else { return };
+        if response.ttl <= 0 {
+            self.leases.remove(&key);
+            self.events.push(ClientEvent::KeptAlive { lease: key, response: None });
+            return;
+        }
+        let span = Micros(u64::try_from(response.ttl).unwrap_or(0).saturating_mul(1_000_000));
+        lease.asked = None;
+        lease.deadline = now + span;
+        let next = (span.0 / 3).div_ceil(RENEWAL_TICK.0).max(1) * RENEWAL_TICK.0;
+        out.wake(Micros(next), self.note(ClientNote::Renew(key)));
+        self.events.push(ClientEvent::KeptAlive { lease: key, response: Some(response) });
+    }
+
+    fn renewal_failed(&mut self, call: CallId, key: LeaseKey, out: &mut Outbox) {
+        self.calls.remove(&call);
+        if let Some(lease) = self.leases.get_mut(&key) {
+            lease.asked = None;
+            out.wake(RENEWAL_TICK, self.note(ClientNote::Renew(key)));
+        }
+    }
+
+    fn reap(&mut self, now: SimTime, key: LeaseKey, out: &mut Outbox) {
+        let Some(lease) = self.leases.get(&key) else { return };
+        if lease.deadline < now {
+            if let Some(call) = lease.asked {
+                self.calls.remove(&call);
+            }
+            self.leases.remove(&key);
+            self.events.push(ClientEvent::KeptAlive { lease: key, response: None });
+            return;
+        }
+        out.wake(REAP_TICK, self.note(ClientNote::Reap(key)));
     }
 
     fn send_on(&mut self, conn: ConnId, frame: Frame, out: &mut Outbox) {
@@ -402,48 +630,84 @@ impl Client {
         out.send(connection.host, wire, bytes, Delivery::Stream);
     }
 
-    fn answered(&mut self, id: CallId, result: Result<Response, Status>, out: &mut Outbox) {
+    fn answered(&mut self, now: SimTime, id: CallId, result: Result<Response, Status>, out: &mut Outbox) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        match result {
-            Ok(response) => {
+        match (call.purpose, result) {
+            (Purpose::Login { told }, result) => {
+                self.calls.remove(&id);
+                self.logged_in(now, id, told, result, out);
+            }
+            (Purpose::Renewal(key), Ok(Response::LeaseKeepAlive(response))) => {
+                self.calls.remove(&id);
+                self.renewed(now, key, response, out);
+            }
+            (Purpose::Renewal(key), _) => self.renewal_failed(id, key, out),
+            (Purpose::Program, Ok(response)) => {
                 self.calls.remove(&id);
                 self.events.push(ClientEvent::Answer { call: id, result: Ok(response) });
             }
-            Err(status) if status.code == Code::Unavailable && call.request.is_repeatable() => {
-                call.on = None;
-                call.failed = Some(status);
-                out.wake(RETRY, self.note(ClientNote::Retry(id)));
-            }
-            Err(status) => self.fail(id, status),
+            (Purpose::Program, Err(status)) => self.refused(now, id, status, out),
         }
     }
 
+    /// A call failed: perhaps it is tried again, as clientv3's retry interceptor does.
+    fn refused(&mut self, now: SimTime, id: CallId, status: Status, out: &mut Outbox) {
+        let endpoints = self.endpoints.len() as u32;
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let stale = status.message == EtcdError::InvalidAuthToken.text() && self.user.is_some();
+        let again = stale || (status.code == Code::Unavailable && call.request.is_repeatable());
+        if !again || call.tries >= TRIES_MAX {
+            return self.fail(id, status);
+        }
+        call.on = None;
+        call.failed.get_or_insert(status);
+        if stale && self.login != Login::UnderWay {
+            self.login = Login::Due;
+            self.ensure_login(now, out);
+        } else if call.tries.is_multiple_of(endpoints / 2 + 1) {
+            call.resting = true;
+            out.wake(RETRY, self.note(ClientNote::Retry(id)));
+        }
+        self.send_waiting(out);
+    }
+
     fn fail(&mut self, id: CallId, status: Status) {
-        self.calls.remove(&id);
-        let log = status.to_string();
+        let first = self.calls.remove(&id).and_then(|call| call.failed);
+        // The log shows the first try. Simplified: upstream logs every one.
+        let log = first.as_ref().unwrap_or(&status).to_string();
         self.events.push(ClientEvent::Answer { call: id, result: Err((status, log)) });
     }
 
-    fn deadline(&mut self, id: CallId) {
+    fn deadline(&mut self, now: SimTime, id: CallId, out: &mut Outbox) {
         let Some(call) = self.calls.remove(&id) else { return };
         let status = Status { code: Code::DeadlineExceeded, message: "context deadline exceeded".to_owned() };
+        if let Purpose::Login { told: false } = call.purpose {
+            return self.logged_in(now, id, false, Err(status), out);
+        }
         let dial_error = self.endpoints.iter().rev().find_map(|endpoint| endpoint.last_error.as_ref());
         let log = match (call.on, call.failed, dial_error) {
-            (None, Some(failed), _) => failed.to_string(),
+            (_, Some(failed), _) => failed.to_string(),
             (None, None, Some(error)) => format!(
                 "rpc error: code = DeadlineExceeded desc = latest balancer error: last connection error: \
                  connection error: desc = \"transport: Error while dialing {error}\""
             ),
             _ => status.to_string(),
         };
+        if matches!(call.purpose, Purpose::Login { .. }) {
+            self.login = Login::Due;
+        }
         self.events.push(ClientEvent::Answer { call: id, result: Err((status, log)) });
     }
 
     /// Puts every watch that no stream carries onto one. Creations are sent one at a time, so that each `created` answers
     /// the oldest.
-    fn carry_watches(&mut self, out: &mut Outbox) {
+    fn carry_watches(&mut self, now: SimTime, out: &mut Outbox) {
         if self.watches.is_empty() || !self.creating.is_empty() {
             return;
+        }
+        self.ensure_login(now, out);
+        if self.token().is_none() {
+            return self.send_waiting(out);
         }
         let stream = match self.stream {
             Some(stream) => stream,
@@ -457,19 +721,21 @@ impl Client {
         let Some((&key, watch)) = self.watches.iter().find(|(_, watch)| watch.server_id.is_none()) else { return };
         self.creating.push_back(key);
         let request = watch.request.clone();
-        self.send_on(stream, self.watch_ask(WatchRequestKind::Create(request)), out);
+        self.ask_stream(stream, WatchRequestKind::Create(request), out);
     }
 
-    fn watch_ask(&self, request: WatchRequestKind) -> Frame {
-        Frame::WatchAsk { stream: self.streams_opened, token: None, request: WatchRequest { request: Some(request) } }
+    fn ask_stream(&mut self, stream: ConnId, request: WatchRequestKind, out: &mut Outbox) {
+        let token = self.token().unwrap_or_default();
+        let request = WatchRequest { request: Some(request) };
+        self.send_on(stream, Frame::WatchAsk { stream: self.streams_opened, token, request }, out);
     }
 
-    fn watch_told(&mut self, response: WatchResponse, out: &mut Outbox) {
+    fn watch_told(&mut self, now: SimTime, response: WatchResponse, out: &mut Outbox) {
         if response.created {
             if let Some(key) = self.creating.pop_front() {
                 self.created(key, response, out);
             }
-            self.carry_watches(out);
+            self.carry_watches(now, out);
             return;
         }
         if response.watch_id == -1 {
@@ -489,7 +755,7 @@ impl Client {
         };
         if response.canceled || response.compact_revision != 0 {
             self.watches.remove(&key);
-            self.events.push(ClientEvent::Watch { watch: key, result: cancelled(response) });
+            self.events.push(ClientEvent::Watch { watch: key, result: Ok(response) });
             return;
         }
         if let Some(event) = response.events.last() {
@@ -503,13 +769,13 @@ impl Client {
             // Cancelled before it was created.
             if let Some(stream) = self.stream {
                 let cancel = WatchCancelRequest { watch_id: response.watch_id };
-                self.send_on(stream, self.watch_ask(WatchRequestKind::Cancel(cancel)), out);
+                self.ask_stream(stream, WatchRequestKind::Cancel(cancel), out);
             }
             return;
         };
         if response.canceled {
             self.watches.remove(&key);
-            self.events.push(ClientEvent::Watch { watch: key, result: cancelled(response) });
+            self.events.push(ClientEvent::Watch { watch: key, result: Ok(response) });
             return;
         }
         watch.server_id = Some(response.watch_id);
@@ -521,16 +787,14 @@ impl Client {
     }
 }
 
-/// How the end of a watch looks to its user: a compacted one keeps its response, any other refusal is an error.
-fn cancelled(response: WatchResponse) -> Result<WatchResponse, Status> {
-    if response.compact_revision != 0 {
-        return Err(super::error::EtcdError::Compacted.into());
-    }
-    let message = match response.cancel_reason.as_str() {
-        "" => super::error::EtcdError::FutureRev.text().to_owned(),
-        reason => reason.to_owned(),
-    };
-    Err(Status { code: Code::Unknown, message })
+/// The first key after all that begin with `prefix`; `\0`, which means that there is no end, if there is none.
+pub fn prefix_end(prefix: &[u8]) -> Bytes {
+    let kept = prefix.iter().rposition(|byte| *byte < 0xff);
+    kept.map_or(Bytes::from_static(b"\0"), |last| {
+        let mut end = prefix[..=last].to_vec();
+        end[last] += 1;
+        Bytes::from(end)
+    })
 }
 
 /// `host:port` of an endpoint that may be written as a URL.

@@ -48,6 +48,7 @@ pub use join::{InitialClusterState, Joined, Joiner};
 pub use member::{Booted, Member, MemberNote, Moment};
 pub use rules::{Rule, Rules};
 pub use server::refuse;
+pub use snap::DB as DATABASE;
 pub use wire::Wire;
 
 /// The version that this engine behaves as.

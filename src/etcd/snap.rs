@@ -24,7 +24,7 @@ use bytes::{Buf, Bytes};
 use std::sync::Arc;
 
 /// The database, one that this member is writing, and one that came from a leader.
-const DB: &str = "db";
+pub const DB: &str = "db";
 const OWN: &str = "db.tmp";
 const RECEIVED: &str = "db.received";
 

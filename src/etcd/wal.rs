@@ -11,7 +11,8 @@
 //! Upstream: `server/storage/wal`.
 // Simplified: one file without the 64 MB segments that etcd cuts and preallocates; they change no byte of a record.
 
-use crate::raft::{ConfState, Entry, EntryType, HardState, Index, PeerId, SnapshotMetadata, Term};
+use crate::raft::{ConfState, Entry, EntryId, EntryType, HardState, Index, PeerId, SnapshotMetadata, Term};
+use crate::sim::Disk;
 use crate::sim::disk::File;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
@@ -27,6 +28,12 @@ const SNAPSHOT: u64 = 5;
 
 /// A record larger than this is damage, not data: etcd's request limit is 1.5 MiB.
 const RECORD_BYTES_MAX: u64 = 64 << 20;
+
+/// The last entry that the log on a disk says a database stands for.
+pub fn snapshot_on(disk: &Disk) -> Option<EntryId> {
+    let recovered = recover(disk.file(FILE)?, true).ok()?;
+    Some(EntryId { index: recovered.snapshot.index, term: recovered.snapshot.term })
+}
 
 /// Encodes records; holds the CRC of everything before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -14,7 +14,7 @@ use crate::etcd::api::{Request, Response};
 use crate::etcd::client::{ClientId, WatchKey};
 use crate::etcd::wire::CallId;
 use crate::etcd::{Fact, apply};
-use crate::raft::{Entry, EventKind, Index, RaftEvent, Term};
+use crate::raft::{Entry, EntryId, EventKind, Index, RaftEvent, Term};
 use crate::sim::{EventId, HostId, SimTime};
 use imbl::{OrdMap, Vector};
 use std::cmp::Ordering;
@@ -179,6 +179,20 @@ impl Check {
             _ => None,
         };
         self.note(at, event, broken);
+    }
+
+    /// A cluster begins from a restored database, which stands for a log up to `last`: what was promised of the one before
+    /// it does not bind it. What was broken stays.
+    pub(super) fn begin_anew(&mut self, last: EntryId) {
+        let log: Vector<Term> = (0..last.index.0).map(|_| last.term).collect();
+        let stood_for = |index: u64| Entry { index: Index(index), term: last.term, ..Entry::default() };
+        *self = Check {
+            logs: vec![log; self.logs.len()],
+            applied: (1..=last.index.0).map(|index| (stood_for(index), None)).collect(),
+            committed: (last.index, last.term),
+            violations: std::mem::take(&mut self.violations),
+            ..Check::new(0)
+        };
     }
 
     /// A member starts from the log on its disk, of which these are the terms from `first` on: writes that replaced older

@@ -31,6 +31,7 @@ pub use scenario::Scenario;
 pub use timeline::Timeline;
 pub use witness::Witness;
 pub use workstation::{Terminal, Workstation};
+use workstation::Install;
 
 /// What hosts of this world tell themselves later.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -368,6 +369,9 @@ impl Lab {
                 witness.heard.push_back((self.sim.now(), heard));
             }
         }
+        for install in desk.installs {
+            self.install(install);
+        }
         for fault in desk.faults {
             let event = self.sim.current();
             self.chronicle.fault(self.sim.now(), event, fault);
@@ -417,13 +421,8 @@ impl Lab {
     fn inflict(&mut self, fault: Fault) {
         match fault {
             Fault::PowerOff { host } => self.remove_member(host),
-            Fault::Restart { host } | Fault::Wipe { host } | Fault::Join { host } => {
-                let mut out = etcd::Outbox::default();
-                if let Some(member) = self.member(host) {
-                    member.kill(&mut out);
-                }
-                self.perform(host, &mut out);
-                self.remove_member(host);
+            Fault::Restart { host } | Fault::Kill { host } | Fault::Wipe { host } | Fault::Join { host } => {
+                self.kill(host);
             }
             _ => {}
         }
@@ -432,10 +431,44 @@ impl Lab {
         match fault {
             Fault::PowerOn { host } if !was_on => self.boot(host, InitialClusterState::New),
             Fault::Restart { host } => self.boot(host, InitialClusterState::New),
+            Fault::Start { host } if self.is_idle(host) => self.boot(host, InitialClusterState::New),
             Fault::Join { host } => self.boot(host, InitialClusterState::Existing),
             _ => {}
         }
         self.touch(&[Topic::Raft, Topic::Network]);
+    }
+
+    /// Whether the machine is one for a member and none runs there.
+    fn is_idle(&self, host: HostId) -> bool {
+        matches!(self.members.get(usize::from(host.0)), Some(Process::None))
+    }
+
+    /// Ends the process of a machine that keeps its power.
+    fn kill(&mut self, host: HostId) {
+        let mut out = etcd::Outbox::default();
+        if let Some(member) = self.member(host) {
+            member.kill(&mut out);
+        }
+        self.perform(host, &mut out);
+        self.remove_member(host);
+    }
+
+    /// Puts a data directory in the place of a member's, and starts the member from it.
+    fn install(&mut self, Install { host, wal, database }: Install) {
+        if self.members.get(usize::from(host.0)).is_none() {
+            return;
+        }
+        self.kill(host);
+        self.sim.inflict(Fault::Wipe { host });
+        let disk = self.sim.disk_mut(host);
+        disk.put(etcd::wal::FILE, wal);
+        disk.put(etcd::DATABASE, database);
+        // The first member of a cluster that nothing else is left of.
+        if let Some(last) = etcd::wal::snapshot_on(disk).filter(|_| self.members().next().is_none()) {
+            self.check.begin_anew(last);
+        }
+        self.boot(host, InitialClusterState::Existing);
+        self.touch(&[Topic::Raft, Topic::Mvcc, Topic::Network]);
     }
 
     fn remove_member(&mut self, host: HostId) {

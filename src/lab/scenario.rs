@@ -21,7 +21,18 @@ pub struct Scenario {
     pub snapshots: Snapshots,
     /// Limits, compaction, authentication and checks: etcd's other flags.
     pub settings: Settings,
+    pub layout: Layout,
     pub terminals: u8,
+}
+
+/// Where members listen, and what they and their cluster are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// `etcd-1`, `etcd-2`, … at the usual ports of machines of the same names.
+    Machines,
+    /// Everything at 127.0.0.1, as somebody tries etcd out: one member `default` at the usual ports, or `infra1`,
+    /// `infra2`, … at those of etcd's `Procfile`. Simplified: each is still a machine of its own.
+    Localhost,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +74,7 @@ impl Default for Scenario {
             rules: Rules::default(),
             snapshots: Snapshots::default(),
             settings: Settings::default(),
+            layout: Layout::Machines,
             terminals: 2,
         }
     }
@@ -71,12 +83,42 @@ impl Default for Scenario {
 impl Scenario {
     /// Names of the machines by host: the members and the spare ones, then the learner's workstation.
     pub fn host_names(&self) -> Vec<String> {
-        let members = (1..=self.members + self.spares).map(|number| format!("etcd-{number}"));
+        let members = (1..=self.members + self.spares).map(|number| self.member_name(number));
         members.chain(["workstation".to_owned()]).collect()
     }
 
     pub fn host_named(&self, name: &str) -> Option<HostId> {
         self.host_names().iter().position(|host| host == name).map(|host| HostId(host as u16))
+    }
+
+    fn member_name(&self, number: u8) -> String {
+        match self.layout {
+            Layout::Machines => format!("etcd-{number}"),
+            Layout::Localhost if self.members == 1 && number == 1 => "default".to_owned(),
+            Layout::Localhost => format!("infra{number}"),
+        }
+    }
+
+    /// Peer and client URL.
+    fn urls(&self, number: u8) -> (String, String) {
+        let (host, peer, client) = match self.layout {
+            Layout::Machines => (self.member_name(number), 2380, 2379),
+            Layout::Localhost => {
+                let base = u32::from(number) * 10_000;
+                let alone = self.members == 1 && number == 1;
+                let client = if number == 1 { 2379 } else { base + 2379 };
+                ("127.0.0.1".to_owned(), if alone { 2380 } else { base + 2380 }, client)
+            }
+        };
+        (format!("http://{host}:{peer}"), format!("http://{host}:{client}"))
+    }
+
+    /// `--initial-cluster-token`
+    fn token(&self) -> &'static str {
+        match self.layout {
+            Layout::Machines => "etcd-cluster",
+            Layout::Localhost => "etcd-cluster-1",
+        }
     }
 
     pub fn link(&self) -> Link {
@@ -85,13 +127,12 @@ impl Scenario {
 
     pub fn cluster(&self) -> Arc<Cluster> {
         let machine = |number: u8| {
-            let name = format!("etcd-{number}");
-            let (peer_url, client_url) = (format!("http://{name}:2380"), format!("http://{name}:2379"));
-            Machine { host: HostId(u16::from(number) - 1), name, peer_url, client_url }
+            let (peer_url, client_url) = self.urls(number);
+            Machine { host: HostId(u16::from(number) - 1), name: self.member_name(number), peer_url, client_url }
         };
         let mut machines: Vec<Machine> = (1..=self.members + self.spares).map(machine).collect();
         let spares = machines.split_off(usize::from(self.members));
-        let cluster = Cluster::new("etcd-cluster", machines, self.timing, self.rules);
+        let cluster = Cluster::new(self.token(), machines, self.timing, self.rules);
         Arc::new(Cluster { spares, snapshots: self.snapshots, settings: self.settings, ..cluster })
     }
 
@@ -120,6 +161,7 @@ impl Scenario {
         for rule in self.rules.broken() {
             differs(true, format!("{}=off", rule.name()));
         }
+        differs(self.layout == Layout::Localhost, "layout=localhost".to_owned());
         differs(self.terminals != standard.terminals, format!("terminals={}", self.terminals));
         words.extend(settings::text(&self.settings));
         words.join(" ")
@@ -151,6 +193,11 @@ impl Scenario {
                 "election-timeout" => scenario.timing.election = Micros::from_millis(number(key, value, 5, 50_000)?),
                 "snapshot-count" => scenario.snapshots.count = number(key, value, 1, u64::MAX)?,
                 "snapshot-catchup-entries" => scenario.snapshots.catch_up = number(key, value, 0, u64::MAX)?,
+                "layout" => match value {
+                    "machines" => scenario.layout = Layout::Machines,
+                    "localhost" => scenario.layout = Layout::Localhost,
+                    _ => return Err(format!("layout={value}: expected machines or localhost")),
+                },
                 "terminals" => scenario.terminals = number(key, value, 1, 8)? as u8,
                 _ if flags.take(key, value)? => {}
                 _ => match (Rule::named(key), value) {
@@ -162,7 +209,7 @@ impl Scenario {
                         return Err(format!(
                             "unknown key \"{key}\"; expected members, spares, latency, jitter, disk, \
                              heartbeat-interval, election-timeout, snapshot-count, snapshot-catchup-entries, \
-                             terminals, {} or a rule: {}",
+                             layout, terminals, {} or a rule: {}",
                             settings::keys(),
                             rules.join(", ")
                         ));
@@ -203,6 +250,7 @@ mod tests {
             "members=3 auto-compaction-mode=revision auto-compaction-retention=1000 \
              experimental-corrupt-check-time=1m0s experimental-initial-corrupt-check=true",
             "members=3 spares=1 snapshot-count=50 snapshot-catchup-entries=10",
+            "members=1 layout=localhost",
         ] {
             assert_eq!(Scenario::parse(text).unwrap().text(), text);
         }

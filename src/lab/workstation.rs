@@ -1,13 +1,15 @@
 //! The learner's machine: terminals, the programs that run in them, and the clients through which they reach the cluster.
 
-use super::Scenario;
+use super::scenario::{Layout, Scenario};
 use super::witness::Heard;
-use crate::etcd::client::{self, Address, Client, ClientEvent, ClientId, ClientNote, WatchKey};
+use crate::etcd::client::{self, Address, Client, ClientEvent, ClientId, ClientNote, LeaseKey, WatchKey};
 use crate::etcd::wire::{CallId, ConnId, Frame};
 use crate::etcd::{Cluster, Fact, Machine as Server, Outbox};
-use crate::shell::process::{Ask, CallError, Program as _, Tell, Token};
+use crate::shell::files::Files;
+use crate::shell::process::{Ask, Asks, CallError, Program as _, Tell, Token, Via};
 use crate::shell::{Machine, Shell};
 use crate::sim::{Fault, HostId, Micros, SimTime};
+use bytes::Bytes;
 use imbl::Vector;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,10 +27,18 @@ pub struct Desk {
     pub out: Outbox,
     pub timers: Vec<(Micros, TimerNote)>,
     pub faults: Vec<Fault>,
+    pub installs: Vec<Install>,
     /// What passed between programs and their clients.
     pub heard: Vec<Heard>,
     /// Something was written to a terminal.
     pub printed: bool,
+}
+
+/// A data directory for a machine.
+pub struct Install {
+    pub host: HostId,
+    pub wal: Bytes,
+    pub database: Bytes,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -39,6 +49,7 @@ pub struct Workstation {
     terminals: Vec<Terminal>,
     clients: BTreeMap<ClientId, Owned>,
     next_client: u32,
+    files: Files,
 }
 
 #[derive(Debug, Hash)]
@@ -52,7 +63,7 @@ struct Addresses {
 struct Owned {
     client: Client,
     terminal: u8,
-    endpoints: Vec<String>,
+    via: Via,
     calls: BTreeMap<CallId, Token>,
 }
 
@@ -132,9 +143,24 @@ impl Workstation {
         let machine = Machine {
             name: "workstation".to_owned(),
             hosts: scenario.host_names(),
-            environment: vec![("ETCDCTL_ENDPOINTS".to_owned(), endpoints.join(","))],
+            environment: match scenario.layout {
+                Layout::Machines => vec![("ETCDCTL_ENDPOINTS".to_owned(), endpoints.join(","))],
+                // etcdctl looks there by itself.
+                Layout::Localhost => Vec::new(),
+            },
             endpoints,
         };
+        let mut files = Files::default();
+        if scenario.layout == Layout::Localhost {
+            // Simplified: the members' data directories are there, for they were started here; what is in them is on
+            // disks of their own.
+            for peer in &cluster.peers {
+                for part in ["snap", "wal"] {
+                    let made = files.make_directories(&format!("{}.etcd/member/{part}", peer.machine.name));
+                    made.expect("an empty disk has room for a few directories");
+                }
+            }
+        }
         let terminal = || Terminal { shell: Shell::new(machine.clone()), scrollback: Vector::new(), bytes: 0 };
         Workstation {
             host,
@@ -142,6 +168,7 @@ impl Workstation {
             terminals: (0..scenario.terminals).map(|_| terminal()).collect(),
             clients: BTreeMap::new(),
             next_client: 0,
+            files,
         }
     }
 
@@ -153,15 +180,22 @@ impl Workstation {
         &self.terminals
     }
 
+    /// What lies on its disk.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
     // What happens to it.
 
     pub(super) fn line(&mut self, now: SimTime, terminal: u8, text: &str, desk: &mut Desk) {
         let Some(term) = self.terminals.get_mut(usize::from(terminal)) else { return };
         desk.printed = true;
         let kind = if term.is_running() { PrintedKind::Typed } else { PrintedKind::Command };
-        term.print(now, kind, text);
-        let mut asks = Vec::new();
+        // A password is typed unseen.
+        term.print(now, kind, if term.shell.hides_input() { "" } else { text });
+        let mut asks = Asks::new(&mut self.files);
         term.shell.line(now, text, &mut asks);
+        let asks = asks.into_list();
         self.carry_out(now, terminal, asks, kind == PrintedKind::Typed || !text.trim().is_empty(), desk);
     }
 
@@ -218,6 +252,7 @@ impl Workstation {
                     }
                     Tell::Watch { token: Token(watch.0), result }
                 }
+                ClientEvent::KeptAlive { lease, response } => Tell::KeptAlive { token: Token(lease.0), response },
             };
             self.tell(now, terminal, tell, desk);
         }
@@ -226,8 +261,9 @@ impl Workstation {
     fn tell(&mut self, now: SimTime, terminal: u8, tell: Tell, desk: &mut Desk) {
         let Some(term) = self.terminals.get_mut(usize::from(terminal)) else { return };
         let was_running = term.is_running();
-        let mut asks = Vec::new();
+        let mut asks = Asks::new(&mut self.files);
         term.shell.tell(now, tell, &mut asks);
+        let asks = asks.into_list();
         self.carry_out(now, terminal, asks, was_running, desk);
     }
 
@@ -245,35 +281,44 @@ impl Workstation {
                     term.print(now, PrintedKind::Stderr, &text);
                     desk.printed = true;
                 }
-                Ask::Call { token, endpoints, request, timeout } => {
-                    let id = self.client(terminal, endpoints);
-                    let owned = self.clients.get_mut(&id).expect("made just now if it was not there");
-                    let call = owned.client.call(now, request.clone(), timeout, &mut desk.out);
-                    desk.heard.push(Heard::Asked { client: id, call, request });
+                Ask::Login { token, via, timeout } => {
+                    let (_, owned) = self.client(terminal, via);
+                    let call = owned.client.log_in(now, timeout, &mut desk.out);
                     owned.calls.insert(call, token);
+                }
+                Ask::Call { token, via, request, timeout } => {
+                    let (id, owned) = self.client(terminal, via);
+                    let call = owned.client.call(now, request.clone(), timeout, &mut desk.out);
+                    owned.calls.insert(call, token);
+                    desk.heard.push(Heard::Asked { client: id, call, request });
                     to_heed.push(id);
                 }
-                Ask::Watch { token, endpoints, request } => {
-                    let id = self.client(terminal, endpoints);
-                    let owned = self.clients.get_mut(&id).expect("made just now if it was not there");
+                Ask::Watch { token, via, request } => {
+                    let (id, owned) = self.client(terminal, via);
                     let watch = WatchKey(token.0);
-                    desk.heard.push(Heard::Watching { client: id, watch, request: request.clone() });
-                    owned.client.watch(now, watch, request, &mut desk.out);
+                    owned.client.watch(now, watch, request.clone(), &mut desk.out);
+                    desk.heard.push(Heard::Watching { client: id, watch, request });
+                }
+                Ask::KeepAlive { token, via, lease } => {
+                    let (_, owned) = self.client(terminal, via);
+                    owned.client.keep_lease(now, LeaseKey(token.0), lease, &mut desk.out);
                 }
                 Ask::WatchProgress { .. } => {
                     for owned in self.clients.values_mut().filter(|owned| owned.terminal == terminal) {
                         owned.client.watch_progress(&mut desk.out);
                     }
                 }
-                Ask::CancelWatch { token } => {
+                Ask::Cancel { token } => {
                     for owned in self.clients.values_mut().filter(|owned| owned.terminal == terminal) {
                         owned.client.cancel_watch(WatchKey(token.0), &mut desk.out);
+                        owned.client.drop_lease(LeaseKey(token.0));
                     }
                 }
                 Ask::Sleep { token, span } => {
                     desk.timers.push((span, TimerNote { terminal, token }));
                 }
                 Ask::Fault(fault) => desk.faults.push(fault),
+                Ask::Install { host, wal, database } => desk.installs.push(Install { host, wal, database }),
                 // A terminal's shell outlives its programs.
                 Ask::Exit(_) => {}
             }
@@ -291,18 +336,23 @@ impl Workstation {
         }
     }
 
-    /// The client of this terminal for these endpoints; a program's calls share it, as they do in clientv3.
-    fn client(&mut self, terminal: u8, endpoints: Vec<String>) -> ClientId {
-        let known = self.clients.iter().find(|(_, owned)| owned.terminal == terminal && owned.endpoints == endpoints);
-        if let Some((id, _)) = known {
-            return *id;
-        }
-        self.next_client += 1;
-        let id = ClientId(self.next_client);
-        let addressed = endpoints.iter().map(|name| (name.clone(), self.addresses.resolve(name))).collect();
-        let client = Client::new(id, addressed);
-        self.clients.insert(id, Owned { client, terminal, endpoints, calls: BTreeMap::new() });
-        id
+    /// The client of this terminal for these endpoints and this user; a program's calls share it, as they do in clientv3.
+    fn client(&mut self, terminal: u8, via: Via) -> (ClientId, &mut Owned) {
+        let known = self.clients.iter().find(|(_, owned)| owned.terminal == terminal && owned.via == via);
+        let id = match known {
+            Some((id, _)) => *id,
+            None => {
+                self.next_client += 1;
+                ClientId(self.next_client)
+            }
+        };
+        let addresses = &self.addresses;
+        let owned = self.clients.entry(id).or_insert_with(|| {
+            let addressed = via.endpoints.iter().map(|name| (name.clone(), addresses.resolve(name))).collect();
+            let client = Client::new(id, addressed, via.user.clone());
+            Owned { client, terminal, via, calls: BTreeMap::new() }
+        });
+        (id, owned)
     }
 
     fn close_clients(&mut self, terminal: u8, desk: &mut Desk) {
@@ -319,7 +369,8 @@ impl Workstation {
 impl Addresses {
     fn resolve(&self, endpoint: &str) -> Address {
         let authority = client::authority(endpoint);
-        if let Some(host) = self.authorities.get(authority) {
+        let here = authority.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+        if let Some(host) = self.authorities.get(here.as_deref().unwrap_or(authority)) {
             return Address::Host(*host);
         }
         let name = authority.rsplit_once(':').map_or(authority, |(name, _)| name);

@@ -4,6 +4,7 @@
 use super::Machine;
 use super::environment::Environment;
 use super::etcdctl;
+use super::etcdutl;
 use super::etcdctl::flags::{Flag, Kind};
 use super::etcdctl::table::{Command, GLOBAL, HELP};
 use super::grammar::is_name;
@@ -31,10 +32,11 @@ pub fn complete(line: &str, cursor: usize, machine: &Machine, environment: &Envi
         return sorted(start + at, &current[at..], names.collect());
     }
     let Some((program, arguments)) = words.split_first() else {
-        return sorted(start, current, programs::COMMANDS.iter().map(|(name, _)| (*name).to_owned()).collect());
+        return sorted(start, current, programs::names().map(str::to_owned).collect());
     };
     match program.as_str() {
         "etcdctl" => complete_etcdctl(arguments, start, current, machine),
+        "etcdutl" => sorted(start, current, etcdutl::subcommands(arguments).iter().map(|name| (*name).to_owned()).collect()),
         "lab" => sorted(start, current, lab_words(arguments, machine)),
         "export" | "unset" => sorted(start, current, environment.exported().map(|(name, _)| name.to_owned()).collect()),
         _ => Completion { start, candidates: Vec::new() },
@@ -159,7 +161,7 @@ fn lab_words(arguments: &[String], machine: &Machine) -> Vec<String> {
     let verbs = || lab_cmd::VERBS.iter().map(|(verb, _, _)| (*verb).to_owned()).chain(["--help".to_owned()]);
     let Some((verb, rest)) = arguments.split_first() else { return verbs().collect() };
     let hosts_wanted = match verb.as_str() {
-        "power-off" | "power-on" | "restart" | "slow-disk" => 1,
+        "power-off" | "power-on" | "restart" | "kill" | "start" | "wipe" | "join" | "install" | "slow-disk" => 1,
         "cut" | "heal" | "latency" | "loss" | "duplicate" | "reorder" => 2,
         _ => 0,
     };

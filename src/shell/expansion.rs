@@ -1,16 +1,22 @@
 //! From the words of a command to its arguments: variables and substitutions, splitting at blanks, redirections.
 //!
-//! Not here: patterns (no files to match yet), braces, arithmetic.
+//! Not here: patterns, braces, arithmetic.
 
 use super::environment::Environment;
-use super::grammar::{Piece, Redirect, Word};
+use super::files::{self, FileError, Files};
+use super::grammar::{Piece, Redirect, Stream, Word};
+use super::text;
+use bytes::Bytes;
+use std::sync::Arc;
 
 /// Where output goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Sink {
     Out,
     Err,
     Nowhere,
+    /// To the end of the file at this path.
+    File(Arc<str>),
 }
 
 /// Where input comes from.
@@ -70,35 +76,37 @@ impl<'a> Expander<'a> {
         fields.extend(field);
     }
 
-    pub fn streams(&mut self, redirects: &[Redirect]) -> Result<(Input, Sink, Sink), String> {
+    /// Opens what the redirections name, in their order: input, output, errors.
+    pub fn streams(&mut self, redirects: &[Redirect], files: &mut Files) -> Result<(Input, Sink, Sink), String> {
         let (mut input, mut out, mut err) = (Input::Inherited, Sink::Out, Sink::Err);
         for redirect in redirects {
             match redirect {
                 Redirect::HereString(word) => input = Input::Text(self.joined(word) + "\n"),
+                Redirect::HereDocument(word) => input = Input::Text(self.joined(word)),
                 Redirect::Input(word) => match self.joined(word).as_str() {
                     "/dev/null" => input = Input::Text(String::new()),
                     "/dev/stdin" => {}
                     path => {
-                        return Err(format!(
-                            "bash: {path}: No such file or directory (this workstation has no files yet)"
-                        ));
+                        let content = files.read(path).map_err(|error| format!("bash: {path}: {error}"))?;
+                        input = Input::Text(text::from_bytes(&content));
                     }
                 },
-                Redirect::Output { from, target } => {
+                Redirect::Output { from, target, append } => {
                     let sink = match self.joined(target).as_str() {
                         "/dev/null" => Sink::Nowhere,
-                        "/dev/stdout" => out,
-                        "/dev/stderr" => err,
-                        path => return Err(format!("bash: {path}: writing to files is not built into this lab yet")),
+                        "/dev/stdout" => out.clone(),
+                        "/dev/stderr" => err.clone(),
+                        path => open(path, *append, files).map_err(|error| format!("bash: {path}: {error}"))?,
                     };
                     match from {
-                        1 => out = sink,
-                        2 => err = sink,
-                        _ => return Err(format!("bash: {from}: Bad file descriptor")),
+                        Stream::One(1) => out = sink,
+                        Stream::One(2) => err = sink,
+                        Stream::Both => (out, err) = (sink.clone(), sink),
+                        Stream::One(other) => return Err(format!("bash: {other}: Bad file descriptor")),
                     }
                 }
                 Redirect::Duplicate { from, to } => {
-                    let sink = if *to == 1 { out } else { err };
+                    let sink = if *to == 1 { out.clone() } else { err.clone() };
                     match from {
                         1 => out = sink,
                         2 => err = sink,
@@ -109,4 +117,14 @@ impl<'a> Expander<'a> {
         }
         Ok((input, out, err))
     }
+}
+
+/// Makes the file, or empties it unless output is added to its end.
+fn open(path: &str, append: bool, files: &mut Files) -> Result<Sink, FileError> {
+    if append {
+        files.append(path, b"")?;
+    } else {
+        files.write(path, Bytes::new())?;
+    }
+    Ok(Sink::File(files::absolute(path).into()))
 }

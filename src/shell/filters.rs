@@ -1,14 +1,16 @@
 //! Small tools that read lines and print lines, as far as a learner of etcd needs them.
 //!
-//! Simplified: they read standard input only (the workstation has no files yet), and `grep` finds plain text; a
-//! pattern with special characters is refused rather than misread.
+//! Simplified: `grep` finds plain text; a pattern with special characters is refused rather than misread.
 
-use super::process::{Ask, Program, Tell};
+use super::binary::{self, Dd};
+use super::process::{Ask, Asks, Program, Tell};
 use super::text;
 use crate::sim::{EPOCH_SECONDS, Micros, SimTime};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 /// Bytes that a filter holds back at most; what comes after is not kept.
-const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// Lines that `seq` prints at most.
 const SEQ_MAX: u64 = 100_000;
@@ -16,6 +18,9 @@ const SEQ_MAX: u64 = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Filter {
     kind: Kind,
+    name: String,
+    /// What it reads instead of standard input.
+    files: Vec<String>,
     /// What was read and not yet printed: for filters by line the start of one, for the others everything.
     held: String,
     lines: usize,
@@ -27,8 +32,8 @@ enum Kind {
     Cat,
     Date,
     Grep { text: String, invert: bool, ignore_case: bool, count: bool, only: bool },
-    Head { lines: usize, bytes: Option<usize> },
-    Tail { lines: usize },
+    Head { lines: Amount, bytes: Option<Amount> },
+    Tail { lines: Amount, bytes: Option<Amount> },
     Sort { reverse: bool, numeric: bool, unique: bool },
     Uniq { count: bool },
     Wc { lines: bool, words: bool, bytes: bool },
@@ -36,53 +41,89 @@ enum Kind {
     Paste { delimiter: char },
     Cut { delimiter: char, fields: Vec<usize> },
     Tr { from: Vec<char>, to: Option<Vec<char>> },
+    Tee { append: bool, targets: Vec<String> },
+    /// `hexdump -C`
+    Hexdump,
+    Xxd,
+    Sha256,
+    Dd(Dd),
+}
+
+/// A number of lines or bytes, counted from the one end or from the other: `head -n -1` leaves out the last line,
+/// `tail -n +2` the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Amount {
+    Just(usize),
+    AllBut(usize),
+}
+
+impl Amount {
+    /// How many of `all`.
+    fn of(self, all: usize) -> usize {
+        match self {
+            Amount::Just(count) => count.min(all),
+            Amount::AllBut(count) => all.saturating_sub(count),
+        }
+    }
 }
 
 impl Filter {
     pub fn date() -> Filter {
-        Filter { kind: Kind::Date, held: String::new(), lines: 0, matched: false }
+        Filter::reading(Kind::Date, "date", Vec::new())
+    }
+
+    fn reading(kind: Kind, name: &str, files: Vec<String>) -> Filter {
+        Filter { kind, name: name.to_owned(), files, held: String::new(), lines: 0, matched: false }
     }
 
     /// `None` if there is no filter of this name.
     pub fn new(name: &str, arguments: &[String]) -> Option<Result<Filter, String>> {
-        let kind = match name {
-            "cat" => no_more("cat", &Options::read(arguments, ""), Kind::Cat),
+        let plain = |kind: Kind, known: &str| {
+            let options = Options::read(arguments, "");
+            options.only(name, known).map(|()| (kind, options.rest))
+        };
+        let flag = |letter: char| Options::read(arguments, "").has(letter);
+        let read = match name {
+            "cat" => plain(Kind::Cat, ""),
             "grep" => grep(arguments),
             "head" => head(arguments),
             "tail" => tail(arguments),
             "sort" => {
-                let options = Options::read(arguments, "");
-                let kind =
-                    Kind::Sort { reverse: options.has('r'), numeric: options.has('n'), unique: options.has('u') };
-                options.only("sort", "rnu").and_then(|()| no_more("sort", &options, kind))
+                let kind = Kind::Sort { reverse: flag('r'), numeric: flag('n'), unique: flag('u') };
+                plain(kind, "rnu")
             }
-            "uniq" => {
-                let options = Options::read(arguments, "");
-                let kind = Kind::Uniq { count: options.has('c') };
-                options.only("uniq", "c").and_then(|()| no_more("uniq", &options, kind))
-            }
+            "uniq" => plain(Kind::Uniq { count: flag('c') }, "c"),
             "wc" => {
-                let options = Options::read(arguments, "");
-                let all = options.flags.is_empty();
-                let (lines, words) = (all || options.has('l'), all || options.has('w'));
-                let kind = Kind::Wc { lines, words, bytes: all || options.has('c') };
-                options.only("wc", "lwc").and_then(|()| no_more("wc", &options, kind))
+                let all = Options::read(arguments, "").flags.is_empty();
+                plain(Kind::Wc { lines: all || flag('l'), words: all || flag('w'), bytes: all || flag('c') }, "lwc")
             }
             "base64" => base64(arguments),
             "paste" => paste(arguments),
             "cut" => cut(arguments),
-            "tr" => tr(arguments),
+            "tr" => tr(arguments).map(|kind| (kind, Vec::new())),
+            "tee" => plain(Kind::Cat, "a")
+                .map(|(_, targets)| (Kind::Tee { append: flag('a'), targets }, Vec::new())),
+            "hexdump" if !flag('C') => Err("hexdump: this lab's hexdump is `hexdump -C'".to_owned()),
+            "hexdump" => plain(Kind::Hexdump, "C"),
+            "xxd" => plain(Kind::Xxd, ""),
+            "sha256sum" => plain(Kind::Sha256, ""),
+            "dd" => Dd::read(arguments).map(|(plan, files)| (Kind::Dd(plan), files)),
             _ => return None,
         };
-        Some(kind.map(|kind| Filter { kind, held: String::new(), lines: 0, matched: false }))
+        Some(read.map(|(kind, mut files)| {
+            if files == ["-"] {
+                files.clear();
+            }
+            Filter::reading(kind, name, files)
+        }))
     }
 
     pub fn reads_input(&self) -> bool {
-        self.kind != Kind::Date
+        self.kind != Kind::Date && self.files.is_empty()
     }
 
     /// Takes one line with its newline, or the last one without. True: wants no more.
-    fn line(&mut self, line: &str, asks: &mut Vec<Ask>) -> bool {
+    fn line(&mut self, line: &str, asks: &mut Asks) -> bool {
         self.lines += 1;
         match &self.kind {
             Kind::Cat => asks.push(Ask::Stdout(line.to_owned())),
@@ -101,11 +142,19 @@ impl Filter {
                     }
                 }
             }
-            Kind::Head { lines, .. } => {
+            Kind::Head { lines: Amount::Just(lines), .. } => {
                 if self.lines <= *lines {
                     asks.push(Ask::Stdout(line.to_owned()));
                 }
                 return self.lines >= *lines;
+            }
+            Kind::Tee { targets, .. } => {
+                for target in targets {
+                    if let Err(error) = asks.files.append(target, &text::to_bytes(line)) {
+                        asks.push(Ask::Stderr(format!("tee: {target}: {error}\n")));
+                    }
+                }
+                asks.push(Ask::Stdout(line.to_owned()));
             }
             Kind::Tr { from, to } => asks.push(Ask::Stdout(translate(line, from, to.as_deref()))),
             Kind::Cut { delimiter, fields } => {
@@ -122,25 +171,30 @@ impl Filter {
 
     fn by_line(&self) -> bool {
         match &self.kind {
-            Kind::Cat | Kind::Grep { count: false, .. } | Kind::Tr { .. } | Kind::Cut { .. } => true,
-            Kind::Head { bytes, .. } => bytes.is_none(),
+            Kind::Cat | Kind::Grep { count: false, .. } | Kind::Tr { .. } | Kind::Cut { .. } | Kind::Tee { .. } => true,
+            Kind::Head { lines: Amount::Just(_), bytes: None } => true,
             _ => false,
         }
     }
 
     /// What is printed once the input has ended, and the status.
-    fn finish(&mut self, asks: &mut Vec<Ask>) -> i32 {
+    fn finish(&mut self, asks: &mut Asks) -> i32 {
         let held = std::mem::take(&mut self.held);
         let lines = || held.lines();
         let out = match &self.kind {
             Kind::Grep { count: true, .. } => {
                 for line in held.split_inclusive('\n') {
-                    self.line(line, &mut Vec::new());
+                    self.line(line, &mut asks.inner());
                 }
                 let count = self.held.len();
                 format!("{count}\n")
             }
-            Kind::Cat | Kind::Grep { .. } | Kind::Tr { .. } | Kind::Cut { .. } | Kind::Head { bytes: None, .. } => {
+            Kind::Cat
+            | Kind::Grep { .. }
+            | Kind::Tr { .. }
+            | Kind::Cut { .. }
+            | Kind::Tee { .. }
+            | Kind::Head { bytes: None, lines: Amount::Just(_) } => {
                 if !held.is_empty() {
                     self.line(&held, asks);
                 }
@@ -148,13 +202,29 @@ impl Filter {
             }
             Kind::Head { bytes: Some(bytes), .. } => {
                 let all = text::to_bytes(&held);
-                text::from_bytes(&all[..all.len().min(*bytes)])
+                text::from_bytes(&all[..bytes.of(all.len())])
+            }
+            Kind::Head { lines, .. } => {
+                let all: Vec<&str> = held.split_inclusive('\n').collect();
+                all[..lines.of(all.len())].concat()
             }
             Kind::Date => String::new(),
-            Kind::Tail { lines: wanted } => {
-                let all: Vec<&str> = held.split_inclusive('\n').collect();
-                all[all.len().saturating_sub(*wanted)..].concat()
+            Kind::Tail { bytes: Some(bytes), .. } => {
+                let all = text::to_bytes(&held);
+                text::from_bytes(&all[all.len() - bytes.of(all.len())..])
             }
+            Kind::Tail { lines, .. } => {
+                let all: Vec<&str> = held.split_inclusive('\n').collect();
+                all[all.len() - lines.of(all.len())..].concat()
+            }
+            Kind::Hexdump => binary::hexdump(&text::to_bytes(&held)),
+            Kind::Xxd => binary::xxd(&text::to_bytes(&held)),
+            Kind::Sha256 => {
+                let digest = Sha256::digest(text::to_bytes(&held));
+                let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("{hex}  -\n")
+            }
+            Kind::Dd(plan) => return plan.clone().copy(&text::to_bytes(&held), asks),
             Kind::Sort { reverse, numeric, unique } => {
                 let mut all: Vec<&str> = lines().collect();
                 // Simplified: `-n` reads whole numbers only.
@@ -192,12 +262,9 @@ impl Filter {
                 groups.iter().map(show).collect()
             }
             Kind::Wc { lines, words, bytes } => {
-                let counts = [
-                    (*lines, held.matches('\n').count()),
-                    (*words, held.split_whitespace().count()),
-                    (*bytes, text::to_bytes(&held).len()),
-                ];
-                let wanted: Vec<usize> = counts.iter().filter(|(wanted, _)| *wanted).map(|(_, count)| *count).collect();
+                let counts = counts(&held);
+                let wanted = [lines, words, bytes].into_iter().zip(counts).filter(|(wanted, _)| **wanted);
+                let wanted: Vec<usize> = wanted.map(|(_, count)| count).collect();
                 match wanted.as_slice() {
                     [one] => format!("{one}\n"),
                     many => many.iter().map(|count| format!("{count:>7}")).collect::<Vec<_>>().join(" ") + "\n",
@@ -229,16 +296,131 @@ impl Filter {
         }
         i32::from(matches!(self.kind, Kind::Grep { .. }) && !self.matched)
     }
+
+    /// Reads its files one after another, and says how that went.
+    fn read_files(&mut self, now: SimTime, asks: &mut Asks) -> i32 {
+        let names = std::mem::take(&mut self.files);
+        let one_by_one =
+            matches!(self.kind, Kind::Wc { .. } | Kind::Grep { .. } | Kind::Head { .. } | Kind::Tail { .. } | Kind::Sha256);
+        let (mut whole, mut status) = (String::new(), i32::from(matches!(self.kind, Kind::Grep { .. })));
+        let mut contents = Vec::new();
+        for name in &names {
+            match self.content(name, asks) {
+                Ok(content) if one_by_one => contents.push((name.as_str(), content)),
+                Ok(content) => whole.push_str(&content),
+                Err(message) => {
+                    asks.push(Ask::Stderr(format!("{}: {message}\n", self.name)));
+                    status = 1;
+                }
+            }
+        }
+        if !one_by_one {
+            return status.max(self.run(now, whole, asks));
+        }
+        if let Kind::Wc { lines, words, bytes } = self.kind {
+            asks.print(word_counts([lines, words, bytes], &contents));
+            return status;
+        }
+        for (at, (name, content)) in contents.into_iter().enumerate() {
+            let mut out = asks.inner();
+            let one = Filter::reading(self.kind.clone(), &self.name, Vec::new()).run(now, content, &mut out);
+            let text: String = out.into_list().into_iter().filter_map(printed).collect();
+            let several = names.len() > 1;
+            asks.print(match self.kind {
+                Kind::Sha256 => text.replace("  -\n", &format!("  {name}\n")),
+                Kind::Grep { .. } if several => text.lines().map(|line| format!("{name}:{line}\n")).collect(),
+                Kind::Head { .. } | Kind::Tail { .. } if several => {
+                    format!("{}==> {name} <==\n{text}", if at > 0 { "\n" } else { "" })
+                }
+                _ => text,
+            });
+            // `grep` is content with one file that has it.
+            status = if matches!(self.kind, Kind::Grep { .. }) { status.min(one) } else { status.max(one) };
+        }
+        status
+    }
+
+    fn content(&self, name: &str, asks: &Asks) -> Result<String, String> {
+        match (name, &self.kind) {
+            ("/dev/null", _) => Ok(String::new()),
+            ("/dev/zero", Kind::Head { bytes: Some(Amount::Just(bytes)), .. }) => {
+                Ok("\0".repeat((*bytes).min(HELD_BYTES_MAX)))
+            }
+            ("/dev/zero", Kind::Dd(plan)) if plan.wanted().is_some() => Ok("\0".repeat(plan.wanted().unwrap_or(0))),
+            ("/dev/zero", _) => Err("/dev/zero: it never ends; in this lab `head -c' reads from it".to_owned()),
+            _ => asks.files.read(name).map(|bytes| text::from_bytes(&bytes)).map_err(|error| format!("{name}: {error}")),
+        }
+    }
+
+    /// All of it at once, to its end.
+    fn run(&mut self, now: SimTime, input: String, asks: &mut Asks) -> i32 {
+        for tell in [Tell::Start, Tell::Stdin(input), Tell::StdinClosed] {
+            let before = asks.len();
+            self.tell(now, tell, asks);
+            if let Some(Ask::Exit(status)) = asks.asked()[before..].last().cloned() {
+                asks.split_off(asks.len() - 1);
+                return status;
+            }
+        }
+        0
+    }
+
+    /// `tee` begins with empty files.
+    fn empty_targets(&self, asks: &mut Asks) {
+        let Kind::Tee { append: false, targets } = &self.kind else { return };
+        for target in targets {
+            if let Err(error) = asks.files.write(target, Bytes::new()) {
+                asks.push(Ask::Stderr(format!("tee: {target}: {error}\n")));
+            }
+        }
+    }
+}
+
+fn printed(ask: Ask) -> Option<String> {
+    match ask {
+        Ask::Stdout(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Lines, words, bytes.
+fn counts(content: &str) -> [usize; 3] {
+    [content.matches('\n').count(), content.split_whitespace().count(), text::to_bytes(content).len()]
+}
+
+/// What `wc` prints of files.
+fn word_counts(wanted: [bool; 3], contents: &[(&str, String)]) -> String {
+    let counted: Vec<(&str, [usize; 3])> = contents.iter().map(|(name, content)| (*name, counts(content))).collect();
+    let sum = |which: usize| counted.iter().map(|(_, counts)| counts[which]).sum::<usize>();
+    let total = [sum(0), sum(1), sum(2)];
+    let alone = counted.len() == 1 && wanted.iter().filter(|wanted| **wanted).count() == 1;
+    let width = if alone { 1 } else { total[2].max(1).ilog10() as usize + 1 };
+    let line = |name: &str, counts: [usize; 3]| {
+        let shown = wanted.iter().zip(counts).filter(|(wanted, _)| **wanted).map(|(_, count)| format!("{count:>width$}"));
+        shown.chain([name.to_owned()]).collect::<Vec<_>>().join(" ") + "\n"
+    };
+    let mut out: String = counted.iter().map(|(name, counts)| line(name, *counts)).collect();
+    if counted.len() > 1 {
+        out += &line("total", total);
+    }
+    out
 }
 
 impl Program for Filter {
-    fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Vec<Ask>) {
+    fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Asks) {
         match tell {
             Tell::Start if self.kind == Kind::Date => {
                 asks.push(Ask::Stdout(format!("{}\n", iso_time(now))));
                 asks.push(Ask::Exit(0));
             }
-            Tell::Start if matches!(self.kind, Kind::Head { lines: 0, bytes: None }) => asks.push(Ask::Exit(0)),
+            Tell::Start if !self.files.is_empty() => {
+                let status = self.read_files(now, asks);
+                asks.push(Ask::Exit(status));
+            }
+            Tell::Start if matches!(self.kind, Kind::Head { lines: Amount::Just(0), bytes: None }) => {
+                asks.push(Ask::Exit(0));
+            }
+            Tell::Start => self.empty_targets(asks),
             Tell::Stdin(chunk) if self.by_line() => {
                 let all = std::mem::take(&mut self.held) + &chunk;
                 for line in all.split_inclusive('\n') {
@@ -314,6 +496,19 @@ impl Options {
         }
     }
 
+    /// A number; with `other` before it, one that is counted from the other end.
+    fn amount(&self, program: &str, letter: char, other: char) -> Result<Option<Amount>, String> {
+        let Some(text) = self.value(letter) else { return Ok(None) };
+        let bare = text.trim_start_matches(['-', '+']);
+        let (digits, unit) = match bare.strip_suffix(['K', 'k']) {
+            Some(digits) => (digits, 1 << 10),
+            None => bare.strip_suffix('M').map_or((bare, 1), |digits| (digits, 1 << 20)),
+        };
+        let number = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+        let number = number.ok_or_else(|| format!("{program}: invalid number: '{text}'"))?;
+        Ok(Some(if text.starts_with(other) { Amount::AllBut(number) } else { Amount::Just(number) }))
+    }
+
     fn only(&self, program: &str, known: &str) -> Result<(), String> {
         match self.flags.iter().find(|flag| !known.contains(**flag)) {
             None => Ok(()),
@@ -322,15 +517,10 @@ impl Options {
     }
 }
 
-/// `kind`, unless there are names of files.
-fn no_more(program: &str, options: &Options, kind: Kind) -> Result<Kind, String> {
-    match options.rest.iter().find(|name| *name != "-") {
-        None => Ok(kind),
-        Some(file) => Err(format!("{program}: {file}: No such file or directory (this workstation has no files yet)")),
-    }
-}
+/// What a filter does, and the files that it reads.
+type Read = Result<(Kind, Vec<String>), String>;
 
-fn grep(arguments: &[String]) -> Result<Kind, String> {
+fn grep(arguments: &[String]) -> Read {
     let mut options = Options::read(arguments, "e");
     options.only("grep", "ivcoFEqw")?;
     if let Some(flag) = options.flags.iter().find(|flag| matches!(flag, 'E' | 'q' | 'w')) {
@@ -347,7 +537,7 @@ fn grep(arguments: &[String]) -> Result<Kind, String> {
     }
     let (invert, ignore_case) = (options.has('v'), options.has('i'));
     let kind = Kind::Grep { text, invert, ignore_case, count: options.has('c'), only: options.has('o') };
-    no_more("grep", &options, kind)
+    Ok((kind, options.rest))
 }
 
 /// `-5` as short for `-n 5`.
@@ -360,39 +550,45 @@ fn old_count(arguments: &[String]) -> Vec<String> {
     arguments.iter().map(expand).collect()
 }
 
-fn head(arguments: &[String]) -> Result<Kind, String> {
+fn head(arguments: &[String]) -> Read {
     let options = Options::read(&old_count(arguments), "nc");
     options.only("head", "")?;
-    let bytes = options.value('c').map(|_| options.number("head", 'c', 0)).transpose()?;
-    no_more("head", &options, Kind::Head { lines: options.number("head", 'n', 10)?, bytes })
+    let lines = options.amount("head", 'n', '-')?.unwrap_or(Amount::Just(10));
+    let bytes = options.amount("head", 'c', '-')?;
+    Ok((Kind::Head { lines, bytes }, options.rest))
 }
 
-fn tail(arguments: &[String]) -> Result<Kind, String> {
-    let options = Options::read(&old_count(arguments), "n");
+fn tail(arguments: &[String]) -> Read {
+    let options = Options::read(&old_count(arguments), "nc");
     options.only("tail", "")?;
-    no_more("tail", &options, Kind::Tail { lines: options.number("tail", 'n', 10)? })
+    // `+1` begins with the first.
+    let from = |amount: Amount| match amount {
+        Amount::AllBut(first) => Amount::AllBut(first.saturating_sub(1)),
+        just @ Amount::Just(_) => just,
+    };
+    let lines = options.amount("tail", 'n', '+')?.map_or(Amount::Just(10), from);
+    let bytes = options.amount("tail", 'c', '+')?.map(from);
+    Ok((Kind::Tail { lines, bytes }, options.rest))
 }
 
-fn base64(arguments: &[String]) -> Result<Kind, String> {
+fn base64(arguments: &[String]) -> Read {
     let options = Options::read(arguments, "w");
     options.only("base64", "d")?;
-    no_more("base64", &options, Kind::Base64 { decode: options.has('d'), wrap: options.number("base64", 'w', 76)? })
+    let kind = Kind::Base64 { decode: options.has('d'), wrap: options.number("base64", 'w', 76)? };
+    Ok((kind, options.rest))
 }
 
-fn paste(arguments: &[String]) -> Result<Kind, String> {
+fn paste(arguments: &[String]) -> Read {
     let options = Options::read(arguments, "d");
     options.only("paste", "s")?;
     if !options.has('s') {
         return Err("paste: only -s is built into this lab".to_owned());
     }
-    no_more(
-        "paste",
-        &options,
-        Kind::Paste { delimiter: options.value('d').and_then(|d| d.chars().next()).unwrap_or('\t') },
-    )
+    let delimiter = options.value('d').and_then(|d| d.chars().next()).unwrap_or('\t');
+    Ok((Kind::Paste { delimiter }, options.rest))
 }
 
-fn cut(arguments: &[String]) -> Result<Kind, String> {
+fn cut(arguments: &[String]) -> Read {
     let options = Options::read(arguments, "df");
     options.only("cut", "")?;
     let fields = options.value('f').unwrap_or_default().split(',').map(str::parse::<usize>);
@@ -400,14 +596,14 @@ fn cut(arguments: &[String]) -> Result<Kind, String> {
         .map(|field| field.ok().filter(|field| *field > 0).ok_or("cut: -f takes numbers such as 1,3".to_owned()))
         .collect::<Result<_, _>>()?;
     let delimiter = options.value('d').and_then(|d| d.chars().next()).unwrap_or('\t');
-    no_more("cut", &options, Kind::Cut { delimiter, fields })
+    Ok((Kind::Cut { delimiter, fields }, options.rest))
 }
 
 fn tr(arguments: &[String]) -> Result<Kind, String> {
     let options = Options::read(arguments, "");
     options.only("tr", "d")?;
     let set = |text: &str| -> Vec<char> {
-        let text: Vec<char> = text.replace("\\n", "\n").replace("\\t", "\t").chars().collect();
+        let text: Vec<char> = text.replace("\\n", "\n").replace("\\t", "\t").replace("\\0", "\0").chars().collect();
         let mut set = Vec::new();
         let mut at = 0;
         while at < text.len() {
@@ -610,6 +806,7 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::files::Files;
 
     fn run(name: &str, arguments: &[&str], input: &str) -> String {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -617,9 +814,10 @@ mod tests {
             Ok(filter) => filter,
             Err(error) => return error,
         };
-        let mut asks = Vec::new();
+        let mut files = Files::default();
+        let mut asks = Asks::new(&mut files);
         for tell in [Tell::Start, Tell::Stdin(input.to_owned()), Tell::StdinClosed] {
-            if !asks.iter().any(|ask| matches!(ask, Ask::Exit(_))) {
+            if !asks.asked().iter().any(|ask| matches!(ask, Ask::Exit(_))) {
                 filter.tell(SimTime::ZERO, tell, &mut asks);
             }
         }
@@ -628,7 +826,7 @@ mod tests {
             Ask::Exit(0) => String::new(),
             other => format!("{other:?}"),
         };
-        asks.iter().map(text).collect()
+        asks.asked().iter().map(text).collect()
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One command line as a tree: the part of bash's grammar that a learner of etcd meets.
 //!
 //! Built: words with every kind of quoting, `$VAR`, `${VAR}`, `$?`, `$(…)`, assignments, comments, `;` `&&` `||` `&` `!`
-//! `|`, redirections, `( … )`, `{ …; }` and `for … in …; do …; done`. Not built: `if`, `while`, `until`, `case`,
-//! functions, arithmetic, arrays, here-documents, backquotes; each is refused by name. Patterns (`*`) stand for
+//! `|`, redirections, here-documents, `( … )`, `{ …; }` and `for … in …; do …; done`. Not built: `if`, `while`, `until`, `case`,
+//! functions, arithmetic, arrays, backquotes; each is refused by name. Patterns (`*`) stand for
 //! themselves, as they do in bash where no file matches.
 //!
 //! The work is bounded: a line by its length, nesting by depth. Nothing here runs anything.
@@ -57,14 +57,23 @@ pub enum Body {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Redirect {
-    /// `n>target`
-    Output { from: u8, target: Word },
+    /// `n>target`, `n>>target`, `&>target`
+    Output { from: Stream, target: Word, append: bool },
     /// `n>&m`
     Duplicate { from: u8, to: u8 },
     /// `<target`
     Input(Word),
     /// `<<<word`
     HereString(Word),
+    /// `<<END` and the lines up to `END`
+    HereDocument(Word),
+}
+
+/// Which output is redirected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    One(u8),
+    Both,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -110,7 +119,7 @@ pub fn parse(line: &str) -> Result<List, SyntaxError> {
     if line.len() > LINE_BYTES_MAX {
         return Err(refused(format!("bash: line too long: {} bytes, at most {LINE_BYTES_MAX}", line.len())));
     }
-    let mut parser = Parser { line, at: 0, depth: 0 };
+    let mut parser = Parser { line, at: 0, depth: 0, documents_end: None };
     let list = parser.list(&[])?;
     match parser.peek_operator() {
         None => Ok(list),
@@ -147,6 +156,8 @@ struct Parser<'a> {
     line: &'a str,
     at: usize,
     depth: usize,
+    /// Here-documents of this line were read up to here: where the parser goes on after the line's end.
+    documents_end: Option<usize>,
 }
 
 impl<'a> Parser<'a> {
@@ -189,6 +200,7 @@ impl<'a> Parser<'a> {
     fn skip_newlines(&mut self) {
         self.skip_blanks();
         while self.eat("\n") {
+            self.at = self.documents_end.take().unwrap_or(self.at);
             self.skip_blanks();
         }
     }
@@ -441,10 +453,7 @@ impl<'a> Parser<'a> {
             }
         };
         self.at += operator.len();
-        if matches!(operator, "<<" | "<<-") {
-            return Err(not_built("a here-document"));
-        }
-        if matches!(operator, "<&" | "<>" | "&>" | "&>>") {
+        if matches!(operator, "<&" | "<>") {
             return Err(not_built(&format!("`{operator}'")));
         }
         let Some(target) = self.word()? else {
@@ -453,13 +462,56 @@ impl<'a> Parser<'a> {
         Ok(Some(match operator {
             "<" => Redirect::Input(target),
             "<<<" => Redirect::HereString(target),
+            "<<" | "<<-" => Redirect::HereDocument(self.here_document(&target, operator == "<<-")?),
             ">&" => match target.bare() {
                 Some("1") => Redirect::Duplicate { from: from.unwrap_or(1), to: 1 },
                 Some("2") => Redirect::Duplicate { from: from.unwrap_or(1), to: 2 },
                 _ => return Err(refused("bash: after `>&' this lab's shell takes 1 or 2".to_owned())),
             },
-            _ => Redirect::Output { from: from.unwrap_or(1), target },
+            "&>" | "&>>" => Redirect::Output { from: Stream::Both, target, append: operator == "&>>" },
+            _ => Redirect::Output { from: Stream::One(from.unwrap_or(1)), target, append: operator == ">>" },
         }))
+    }
+
+    /// The lines after this one up to one that is `end`. Without a quote in `end`, variables and commands in them are
+    /// expanded.
+    fn here_document(&mut self, end: &Word, strip_tabs: bool) -> Result<Word, SyntaxError> {
+        let mut mark = String::new();
+        let mut literal = false;
+        for piece in &end.0 {
+            let Piece::Text { text, quoted } = piece else {
+                return Err(refused("bash: the end of a here-document must be a plain word".to_owned()));
+            };
+            mark.push_str(text);
+            literal |= quoted;
+        }
+        let start = match self.documents_end {
+            Some(end) => end,
+            None => self.at + self.rest().find('\n').ok_or_else(unfinished)? + 1,
+        };
+        let (mut body, mut at) = (String::new(), start);
+        loop {
+            let rest = &self.line[at..];
+            if rest.is_empty() {
+                return Err(unfinished());
+            }
+            let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
+            let line = &rest[..length];
+            at += length;
+            let line = if strip_tabs { line.trim_start_matches('\t') } else { line };
+            if line.trim_end_matches('\n') == mark {
+                break;
+            }
+            body.push_str(line);
+        }
+        self.documents_end = Some(at);
+        if literal {
+            return Ok(Word(vec![Piece::Text { text: body, quoted: true }]));
+        }
+        let mut inside = Parser { line: &body, at: 0, depth: self.depth, documents_end: None };
+        let mut pieces = Vec::new();
+        inside.expandable(&mut pieces, None)?;
+        Ok(Word(pieces))
     }
 
     fn word(&mut self) -> Result<Option<Word>, SyntaxError> {
@@ -504,11 +556,17 @@ impl<'a> Parser<'a> {
     }
 
     fn double_quoted(&mut self, pieces: &mut Vec<Piece>) -> Result<(), SyntaxError> {
+        self.expandable(pieces, Some('"'))
+    }
+
+    /// Text in which only variables, commands and some backslashes are special, up to `end` or to the end of all.
+    fn expandable(&mut self, pieces: &mut Vec<Piece>, end: Option<char>) -> Result<(), SyntaxError> {
         push(pieces, "", true);
         loop {
             match self.peek() {
+                None if end.is_none() => return Ok(()),
                 None => return Err(unmatched("\"")),
-                Some('"') => {
+                c if c == end => {
                     self.at += 1;
                     return Ok(());
                 }
@@ -516,7 +574,8 @@ impl<'a> Parser<'a> {
                     self.at += 1;
                     match self.bump() {
                         Some('\n') => {}
-                        Some(c @ ('$' | '`' | '"' | '\\')) => push(pieces, c.encode_utf8(&mut [0; 4]), true),
+                        Some(c @ ('$' | '`' | '\\')) => push(pieces, c.encode_utf8(&mut [0; 4]), true),
+                        Some(c) if Some(c) == end => push(pieces, c.encode_utf8(&mut [0; 4]), true),
                         Some(c) => push(pieces, &format!("\\{c}"), true),
                         None => return Err(unmatched("\"")),
                     }

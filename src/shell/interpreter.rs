@@ -17,7 +17,7 @@ use super::Machine;
 use super::environment::{Environment, VALUE_BYTES_MAX};
 use super::expansion::{Expander, Input, Sink};
 use super::grammar::{self, Body, Command, Entry, Join, List, Piece, Pipeline, Redirect, Word, is_name};
-use super::process::{Ask, Program, Tell, Token};
+use super::process::{Ask, Asks, Program, Tell, Token};
 use super::programs::Process;
 use super::text;
 use crate::sim::{Micros, SimTime};
@@ -73,6 +73,8 @@ pub struct Shell {
     input_closed: bool,
     /// Jobs that ended since the last prompt.
     notices: Vec<String>,
+    /// Ctrl-C was pressed, and what runs in the foreground is cleaning up.
+    interrupted: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -143,8 +145,8 @@ enum Role {
 struct Route {
     child: u32,
     token: Token,
-    /// A watch lives until it is cancelled.
-    watch: bool,
+    /// A watch or a keep-alive is answered until it is cancelled.
+    lasting: bool,
 }
 
 impl Shell {
@@ -172,11 +174,12 @@ impl Shell {
             input: String::new(),
             input_closed: false,
             notices: Vec::new(),
+            interrupted: false,
         }
     }
 
     /// Runs a line typed at the prompt. While something runs, the line is input to it instead.
-    pub fn line(&mut self, now: SimTime, line: &str, asks: &mut Vec<Ask>) {
+    pub fn line(&mut self, now: SimTime, line: &str, asks: &mut Asks) {
         if self.running() {
             self.tell(now, Tell::Stdin(line.to_owned()), asks);
             return;
@@ -195,6 +198,7 @@ impl Shell {
         self.burst = 0;
         self.input.clear();
         self.input_closed = false;
+        self.interrupted = false;
         match grammar::parse(line) {
             Ok(list) => {
                 self.frames.push(Frame::List { list: Arc::new(list), entry: 0, part: 0 });
@@ -256,6 +260,7 @@ impl Shell {
             input: String::new(),
             input_closed: false,
             notices: Vec::new(),
+            interrupted: false,
         }
     }
 
@@ -275,7 +280,7 @@ impl Shell {
     }
 
     /// Takes text that was piped or typed, newlines included.
-    pub fn feed(&mut self, now: SimTime, chunk: &str, asks: &mut Vec<Ask>) {
+    pub fn feed(&mut self, now: SimTime, chunk: &str, asks: &mut Asks) {
         match self.reader() {
             Some(child) => self.deliver(now, child, Tell::Stdin(chunk.to_owned()), asks),
             // Nobody reads: a terminal's line is lost, a pipe's text waits.
@@ -294,6 +299,11 @@ impl Shell {
         !self.interactive || self.reader().is_some()
     }
 
+    /// Whether what is typed now should not be seen: a password.
+    pub fn hides_input(&self) -> bool {
+        self.reader().and_then(|id| self.children.get(&id)).is_some_and(|child| child.process.hides_input())
+    }
+
     /// The child that reads the shell's own input.
     fn reader(&self) -> Option<u32> {
         let Current::Running(parts) = &self.current else { return None };
@@ -305,14 +315,14 @@ impl Shell {
         parts.iter().map(|(id, _)| *id).find(|id| reads(id))
     }
 
-    fn flush_notices(&mut self, asks: &mut Vec<Ask>) {
+    fn flush_notices(&mut self, asks: &mut Asks) {
         if self.interactive && !self.running() {
             asks.extend(self.notices.drain(..).map(Ask::Stdout));
         }
     }
 
     /// Runs commands until one of them has to wait.
-    fn advance(&mut self, now: SimTime, asks: &mut Vec<Ask>) {
+    fn advance(&mut self, now: SimTime, asks: &mut Asks) {
         loop {
             match &mut self.current {
                 Current::Ready => {}
@@ -390,7 +400,7 @@ impl Shell {
     }
 
     /// Counts one more command; past the bound the line is abandoned.
-    fn count_command(&mut self, asks: &mut Vec<Ask>) -> bool {
+    fn count_command(&mut self, asks: &mut Asks) -> bool {
         if self.commands_left == 0 {
             asks.push(Ask::Stderr(format!("bash: more than {COMMANDS_MAX} commands in one line\n")));
             self.frames.clear();
@@ -402,7 +412,7 @@ impl Shell {
         true
     }
 
-    fn start_pipeline(&mut self, now: SimTime, pipeline: &Pipeline, asks: &mut Vec<Ask>) {
+    fn start_pipeline(&mut self, now: SimTime, pipeline: &Pipeline, asks: &mut Asks) {
         if !self.count_command(asks) {
             return;
         }
@@ -431,7 +441,7 @@ impl Shell {
         self.hand_over_input(now, first, asks);
     }
 
-    fn start_command(&mut self, now: SimTime, command: Arc<Command>, asks: &mut Vec<Ask>) {
+    fn start_command(&mut self, now: SimTime, command: Arc<Command>, asks: &mut Asks) {
         let mut todo = Vec::new();
         let mut collect = |word: &Word| {
             todo.extend(word.0.iter().filter_map(|piece| match piece {
@@ -449,9 +459,10 @@ impl Shell {
         }
         for redirect in &command.redirects {
             match redirect {
-                Redirect::Output { target: word, .. } | Redirect::Input(word) | Redirect::HereString(word) => {
-                    collect(word)
-                }
+                Redirect::Output { target: word, .. }
+                | Redirect::Input(word)
+                | Redirect::HereString(word)
+                | Redirect::HereDocument(word) => collect(word),
                 Redirect::Duplicate { .. } => {}
             }
         }
@@ -467,7 +478,7 @@ impl Shell {
         command: Arc<Command>,
         mut todo: Vec<Arc<List>>,
         outputs: Vec<String>,
-        asks: &mut Vec<Ask>,
+        asks: &mut Asks,
     ) {
         let Some(list) = todo.pop() else {
             self.run(now, &command, outputs, asks);
@@ -484,7 +495,7 @@ impl Shell {
     }
 
     /// Runs a command whose substitutions gave `outputs`.
-    fn run(&mut self, now: SimTime, command: &Command, outputs: Vec<String>, asks: &mut Vec<Ask>) {
+    fn run(&mut self, now: SimTime, command: &Command, outputs: Vec<String>, asks: &mut Asks) {
         self.current = Current::Ready;
         let had_substitution = !outputs.is_empty();
         let mut expander = Expander::new(&self.environment, self.status, outputs);
@@ -495,7 +506,7 @@ impl Shell {
         if let Body::Simple { words, .. } | Body::For { words, .. } = &command.body {
             words.iter().for_each(|word| expander.fields(word, &mut argv));
         }
-        let streams = expander.streams(&command.redirects);
+        let streams = expander.streams(&command.redirects, asks.files);
         let size: usize = argv.iter().map(String::len).sum();
         let streams = match streams {
             _ if size > ARGUMENT_BYTES_MAX => Err("bash: argument list too long".to_owned()),
@@ -548,12 +559,12 @@ impl Shell {
         assigned: Vec<(String, String)>,
         argv: Vec<String>,
         (input, out, err): (Input, Sink, Sink),
-        asks: &mut Vec<Ask>,
+        asks: &mut Asks,
     ) {
         if let Some((stdout, stderr, status)) = self.builtin(&argv, asks) {
             for (sink, text) in [(out, stdout), (err, stderr)] {
                 if !text.is_empty() {
-                    self.emit(sink, text, asks);
+                    self.emit(&sink, text, asks);
                 }
             }
             // `fg` and `wait` leave a job running in the foreground.
@@ -571,7 +582,7 @@ impl Shell {
         match Process::spawn(&argv, &context) {
             Ok(process) => self.start_foreground(now, process, input, out, err, asks),
             Err((message, status)) => {
-                self.emit(err, message + "\n", asks);
+                self.emit(&err, message + "\n", asks);
                 self.status = status;
             }
         }
@@ -591,7 +602,7 @@ impl Shell {
         input: Input,
         out: Sink,
         err: Sink,
-        asks: &mut Vec<Ask>,
+        asks: &mut Asks,
     ) {
         let inherits_input = matches!(input, Input::Inherited);
         let id = self.add_child(process, Role::Part { reader: None, inherits_input }, out, err);
@@ -609,7 +620,7 @@ impl Shell {
     }
 
     /// Gives what was piped in so far to a program that reads it.
-    fn hand_over_input(&mut self, now: SimTime, id: u32, asks: &mut Vec<Ask>) {
+    fn hand_over_input(&mut self, now: SimTime, id: u32, asks: &mut Asks) {
         let Some(child) = self.children.get(&id) else { return };
         if child.process.reads_input() && !self.input.is_empty() {
             let chunk = std::mem::take(&mut self.input);
@@ -620,7 +631,7 @@ impl Shell {
         }
     }
 
-    fn start_job(&mut self, now: SimTime, entry: &Entry, asks: &mut Vec<Ask>) {
+    fn start_job(&mut self, now: SimTime, entry: &Entry, asks: &mut Asks) {
         if !self.count_command(asks) {
             return;
         }
@@ -646,51 +657,53 @@ impl Shell {
     }
 
     /// Tells a child something and does what it asks; what it pipes is told on at once.
-    fn deliver(&mut self, now: SimTime, id: u32, tell: Tell, asks: &mut Vec<Ask>) {
+    fn deliver(&mut self, now: SimTime, id: u32, tell: Tell, asks: &mut Asks) {
         let mut queue = VecDeque::from([(id, tell)]);
         while let Some((id, tell)) = queue.pop_front() {
             let Some(child) = self.children.get_mut(&id) else { continue };
-            let mut wants = Vec::new();
+            let mut wants = asks.inner();
             child.process.tell(now, tell, &mut wants);
-            for want in wants {
+            for want in wants.into_list() {
                 let Some(child) = self.children.get(&id) else { break };
                 match want {
-                    Ask::Stdout(text) => self.write(id, child.out, text, &mut queue, asks),
-                    Ask::Stderr(text) => self.write(id, child.err, text, &mut queue, asks),
+                    Ask::Stdout(text) => {
+                        let sink = child.out.clone();
+                        self.write(id, &sink, text, &mut queue, asks);
+                    }
+                    Ask::Stderr(text) => {
+                        let sink = child.err.clone();
+                        self.write(id, &sink, text, &mut queue, asks);
+                    }
                     Ask::Exit(status) => self.ended(id, status, &mut queue, asks),
-                    Ask::Fault(fault) => asks.push(Ask::Fault(fault)),
-                    Ask::Call { token, endpoints, request, timeout } => {
-                        let token = self.route(id, token, false);
-                        asks.push(Ask::Call { token, endpoints, request, timeout });
-                    }
-                    Ask::Sleep { token, span } => {
-                        let token = self.route(id, token, false);
-                        asks.push(Ask::Sleep { token, span });
-                    }
-                    Ask::Watch { token, endpoints, request } => {
-                        let token = self.route(id, token, true);
-                        asks.push(Ask::Watch { token, endpoints, request });
-                    }
+                    Ask::Fault(_) | Ask::Install { .. } => asks.push(want),
                     Ask::WatchProgress { token } => {
                         if let Some(token) = self.routed(id, token) {
                             asks.push(Ask::WatchProgress { token });
                         }
                     }
-                    Ask::CancelWatch { token } => {
+                    Ask::Cancel { token } => {
                         if let Some(token) = self.routed(id, token) {
                             self.routes.remove(&token);
-                            asks.push(Ask::CancelWatch { token });
+                            asks.push(Ask::Cancel { token });
                         }
+                    }
+                    Ask::Login { token, .. } | Ask::Call { token, .. } | Ask::Sleep { token, .. } => {
+                        let own = self.route(id, token, false);
+                        asks.push(want.under(own));
+                    }
+                    Ask::Watch { token, .. } | Ask::KeepAlive { token, .. } => {
+                        let own = self.route(id, token, true);
+                        asks.push(want.under(own));
                     }
                 }
             }
         }
     }
 
-    fn route(&mut self, child: u32, token: Token, watch: bool) -> Token {
+    fn route(&mut self, child: u32, token: Token, lasting: bool) -> Token {
         let own = Token(self.token_next);
         self.token_next += 1;
-        self.routes.insert(own, Route { child, token, watch });
+        self.routes.insert(own, Route { child, token, lasting });
         own
     }
 
@@ -699,9 +712,9 @@ impl Shell {
         self.routes.iter().find(|(_, route)| route.child == child && route.token == token).map(|(own, _)| *own)
     }
 
-    fn write(&mut self, id: u32, sink: Sink, text: String, queue: &mut VecDeque<(u32, Tell)>, asks: &mut Vec<Ask>) {
+    fn write(&mut self, id: u32, sink: &Sink, text: String, queue: &mut VecDeque<(u32, Tell)>, asks: &mut Asks) {
         let Some(child) = self.children.get(&id) else { return };
-        if sink != Sink::Out {
+        if *sink != Sink::Out {
             self.emit(sink, text, asks);
             return;
         }
@@ -726,21 +739,26 @@ impl Shell {
     }
 
     /// Output that leaves the shell. A terminal shows it; another program gets it as it is.
-    fn emit(&self, sink: Sink, text: String, asks: &mut Vec<Ask>) {
-        let text = if self.interactive { text::shown(text) } else { text };
+    fn emit(&self, sink: &Sink, text: String, asks: &mut Asks) {
+        let shown = |text: String| if self.interactive { text::shown(text) } else { text };
         match sink {
-            Sink::Out => asks.push(Ask::Stdout(text)),
-            Sink::Err => asks.push(Ask::Stderr(text)),
+            Sink::Out => asks.push(Ask::Stdout(shown(text))),
+            Sink::Err => asks.push(Ask::Stderr(shown(text))),
             Sink::Nowhere => {}
+            Sink::File(path) => {
+                if let Err(error) = asks.files.append(path, &text::to_bytes(&text)) {
+                    asks.push(Ask::Stderr(format!("bash: write error: {error}\n")));
+                }
+            }
         }
     }
 
     /// Forgets a child and what it still waits for.
-    fn drop_child(&mut self, id: u32, asks: &mut Vec<Ask>) -> Option<Child> {
+    fn drop_child(&mut self, id: u32, asks: &mut Asks) -> Option<Child> {
         let child = self.children.remove(&id)?;
         self.routes.retain(|&token, route| {
-            if route.child == id && route.watch {
-                asks.push(Ask::CancelWatch { token });
+            if route.child == id && route.lasting {
+                asks.push(Ask::Cancel { token });
             }
             route.child != id
         });
@@ -762,7 +780,7 @@ impl Shell {
         }
     }
 
-    fn ended(&mut self, id: u32, status: i32, queue: &mut VecDeque<(u32, Tell)>, asks: &mut Vec<Ask>) {
+    fn ended(&mut self, id: u32, status: i32, queue: &mut VecDeque<(u32, Tell)>, asks: &mut Asks) {
         let Some(child) = self.drop_child(id, asks) else { return };
         match child.role {
             Role::Part { reader, .. } => {
@@ -790,7 +808,7 @@ impl Shell {
     }
 
     /// Commands that must run in the shell itself: standard output, standard error, status.
-    fn builtin(&mut self, argv: &[String], asks: &mut Vec<Ask>) -> Option<(String, String, i32)> {
+    fn builtin(&mut self, argv: &[String], asks: &mut Asks) -> Option<(String, String, i32)> {
         let ok = |text: String| Some((text, String::new(), 0));
         let failed = |text: String| Some((String::new(), text, 1));
         let (name, arguments) = argv.split_first()?;
@@ -839,7 +857,7 @@ impl Shell {
         }
     }
 
-    fn job_control(&mut self, name: &str, arguments: &[String], asks: &mut Vec<Ask>) -> Option<(String, String, i32)> {
+    fn job_control(&mut self, name: &str, arguments: &[String], asks: &mut Asks) -> Option<(String, String, i32)> {
         let wanted = match arguments {
             [] => self.jobs().last().map(|(_, id, _)| id),
             [.., which] => self
@@ -871,27 +889,38 @@ impl Shell {
         Some((shown, String::new(), 0))
     }
 
-    fn interrupt(&mut self, now: SimTime, asks: &mut Vec<Ask>) {
+    fn interrupt(&mut self, now: SimTime, asks: &mut Asks) {
         if !self.running() {
             return;
         }
+        // Nobody's end may start the next command.
         self.frames.clear();
         let ours = |child: &Child| !matches!(child.role, Role::Job { .. });
         let ids: Vec<u32> = self.children.iter().filter(|(_, child)| ours(child)).map(|(&id, _)| id).collect();
-        // Nobody's end may start the next command.
-        self.current = Current::Running(Vec::new());
+        let waits = matches!(self.current, Current::Running(_));
+        if !waits {
+            self.current = Current::Running(Vec::new());
+        }
+        self.status = STATUS_INTERRUPTED;
         for &id in &ids {
             self.deliver(now, id, Tell::Interrupt, asks);
+        }
+        // What cleans up may take its time. Simplified: a second Ctrl-C ends it, where a real one might be ignored.
+        let heeded = matches!(&self.current, Current::Running(parts) if !parts.is_empty());
+        if waits && heeded && !self.interrupted {
+            self.interrupted = true;
+            return;
+        }
+        for &id in &ids {
             self.drop_child(id, asks);
         }
         self.current = Current::Ready;
-        self.status = STATUS_INTERRUPTED;
     }
 }
 
 impl Program for Shell {
     /// A terminal's line comes without its newline; see [`Tell::Stdin`].
-    fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Vec<Ask>) {
+    fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Asks) {
         self.burst = 0;
         match tell {
             Tell::Start => {}
@@ -924,9 +953,9 @@ impl Program for Shell {
                     self.deliver(now, route.child, Tell::Timer { token: route.token }, asks);
                 }
             }
-            Tell::Watch { token, result } => {
+            Tell::Watch { token, .. } | Tell::KeptAlive { token, .. } => {
                 if let Some(route) = self.routes.get(&token).copied() {
-                    self.deliver(now, route.child, Tell::Watch { token: route.token, result }, asks);
+                    self.deliver(now, route.child, tell.under(route.token), asks);
                 }
             }
         }

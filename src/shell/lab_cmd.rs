@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::Machine;
-use super::process::{Ask, Program, Tell};
+use super::etcdutl::{DATABASE, WAL, WAL_SEGMENT};
+use super::process::{Ask, Asks, Program, Tell};
 use crate::sim::{Fault, SimTime};
 
 /// Verb, arguments and what it does: for help and completion.
@@ -14,6 +15,9 @@ pub const VERBS: &[(&str, &str, &str)] = &[
     ("power-off", "HOST", "cut the power: memory and what the disk had not synced are gone"),
     ("power-on", "HOST", "give the power back"),
     ("restart", "HOST", "kill the process and start it again"),
+    ("kill", "HOST", "kill the process; the machine stays on, so whoever knocks is refused"),
+    ("start", "HOST", "start the process, if it does not run"),
+    ("install", "HOST DIRECTORY", "put a restored data directory in the place of the process's own, and start it"),
     ("wipe", "HOST", "kill the process and delete its data directory"),
     ("join", "HOST", "delete the data directory and start etcd with --initial-cluster-state=existing"),
     ("cut", "A B [--one-way]", "nothing passes between A and B, or only not from A to B"),
@@ -40,8 +44,18 @@ impl LabCommand {
     }
 }
 
+impl LabCommand {
+    fn install(&self, host: &str, directory: &str, asks: &Asks) -> Result<Ask, String> {
+        let host = self.machine.host(host).ok_or_else(|| format!("there is no host \"{host}\""))?;
+        let read = |path: String| asks.files.read(&path).map_err(|error| format!("{path}: {error}"));
+        let wal = read(format!("{directory}/{WAL}/{WAL_SEGMENT}"))?;
+        let database = read(format!("{directory}/{DATABASE}"))?;
+        Ok(Ask::Install { host, wal, database })
+    }
+}
+
 impl Program for LabCommand {
-    fn tell(&mut self, _now: SimTime, tell: Tell, asks: &mut Vec<Ask>) {
+    fn tell(&mut self, _now: SimTime, tell: Tell, asks: &mut Asks) {
         if tell != Tell::Start {
             return;
         }
@@ -55,6 +69,16 @@ impl Program for LabCommand {
                 asks.extend(self.machine.hosts.iter().map(|host| Ask::Stdout(format!("{host}\n"))));
                 0
             }
+            ["install", host, directory] => match self.install(host, directory, asks) {
+                Ok(install) => {
+                    asks.push(install);
+                    0
+                }
+                Err(message) => {
+                    asks.push(Ask::Stderr(format!("lab: {message}\n")));
+                    1
+                }
+            },
             words => match Fault::parse(words, &|name| self.machine.host(name)) {
                 Ok(fault) => {
                     asks.push(Ask::Fault(fault));

@@ -11,7 +11,8 @@
 //!
 //! Not here: how a call reaches a member (the workstation), and what a terminal looks like (the page).
 
-// What a program is.
+// What a program is, and what lies on its machine.
+pub mod files;
 pub mod process;
 pub mod text;
 
@@ -23,9 +24,12 @@ pub mod expansion;
 pub mod interpreter;
 
 // The programs.
+mod binary;
+mod file_programs;
 mod programs;
 
 pub mod etcdctl;
+pub mod etcdutl;
 pub mod filters;
 pub mod lab_cmd;
 pub mod printers;

@@ -1,23 +1,27 @@
 //! The programs of the workstation by name, and the smallest of them.
 
 use super::etcdctl::Etcdctl;
+use super::etcdutl::Etcdutl;
+use super::file_programs;
 use super::filters::{self, Filter};
 use super::interpreter::{Context, Shell};
 use super::lab_cmd::LabCommand;
-use super::process::{Ask, Program, Tell, Token};
+use super::process::{Ask, Asks, Program, Tell, Token};
 use crate::sim::{Micros, SimTime};
 
 /// What `help` lists: name and what it does, also the shell's own commands.
 pub const COMMANDS: &[(&str, &str)] = &[
     ("base64", "print standard input as base64"),
     ("bash", "run a script: bash -c 'etcdctl put a 1'"),
-    ("cat", "print standard input"),
+    ("cat", "print standard input, or files"),
     ("clear", "clear the terminal"),
     ("cut", "print parts of lines: cut -d, -f2"),
+    ("dd", "copy bytes: dd if=FROM of=TO bs=1 seek=9000 conv=notrunc"),
     ("date", "print the date and time of this world"),
     ("echo", "print words"),
     ("env", "print variables, or run a command with more of them"),
     ("etcdctl", "the client of etcd: try `etcdctl help'"),
+    ("etcdutl", "snapshots and data directories: try `etcdutl help'"),
     ("exit", "leave a script"),
     ("export", "give variables to programs: export ETCDCTL_ENDPOINTS=…"),
     ("false", "fail"),
@@ -25,6 +29,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("grep", "print lines that contain a text"),
     ("head", "print the first lines"),
     ("help", "print this list"),
+    ("hexdump", "show bytes: hexdump -C FILE"),
     ("history", "print what was typed"),
     ("jobs", "list what runs in the background"),
     ("kill", "end a job: kill %1"),
@@ -32,17 +37,25 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("paste", "join lines: paste -sd,"),
     ("printf", "print words by a pattern"),
     ("seq", "count"),
+    ("sha256sum", "print the SHA-256 of files"),
     ("sh", "run a script: sh -c 'etcdctl put a 1'"),
     ("sleep", "wait some seconds of this world"),
     ("sort", "sort lines"),
     ("tail", "print the last lines"),
+    ("tee", "copy standard input to files as well"),
     ("tr", "replace or delete characters"),
     ("true", "succeed"),
     ("uniq", "drop repeated lines"),
     ("unset", "remove variables"),
     ("wait", "wait for a job"),
     ("wc", "count lines, words and bytes"),
+    ("xxd", "show bytes"),
 ];
+
+/// Every name of [`COMMANDS`] and of the programs that only touch files.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().chain(file_programs::COMMANDS).map(|(name, _)| *name)
+}
 
 /// A running program of the workstation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,8 +67,11 @@ pub enum Process {
         status: i32,
     },
     Sleep(Micros),
+    /// Does what it does to files at once: its name and arguments.
+    Files(Vec<String>),
     Filter(Filter),
     Etcdctl(Box<Etcdctl>),
+    Etcdutl(Etcdutl),
     Lab(LabCommand),
     Shell(Box<Shell>),
 }
@@ -90,10 +106,14 @@ impl Process {
                 _ => Err((format!("{name}: this lab's shell runs scripts as `{name} -c 'commands'`"), 2)),
             },
             "etcdctl" => Ok(Process::Etcdctl(Box::new(Etcdctl::new(arguments.to_vec(), context.clone())))),
+            "etcdutl" => Ok(Process::Etcdutl(Etcdutl::new(arguments.to_vec()))),
             "lab" => Ok(Process::Lab(LabCommand::new(arguments.to_vec(), context.machine.clone()))),
             _ => match Filter::new(name, arguments) {
                 Some(Ok(filter)) => Ok(Process::Filter(filter)),
                 Some(Err(message)) => Err((message, 2)),
+                None if file_programs::COMMANDS.iter().any(|(known, _)| known == name) => {
+                    Ok(Process::Files(argv.to_vec()))
+                }
                 None => Err((format!("bash: {name}: command not found"), 127)),
             },
         }
@@ -102,7 +122,9 @@ impl Process {
     /// Whether it would take input.
     pub fn reads_input(&self) -> bool {
         match self {
-            Process::Print { .. } | Process::Sleep(_) | Process::Lab(_) => false,
+            Process::Print { .. } | Process::Sleep(_) | Process::Files(_) | Process::Etcdutl(_) | Process::Lab(_) => {
+                false
+            }
             Process::Filter(filter) => filter.reads_input(),
             Process::Etcdctl(etcdctl) => etcdctl.reads_input(),
             Process::Shell(shell) => shell.reads_input(),
@@ -110,8 +132,19 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Whether what is typed to it should not be seen.
+    pub fn hides_input(&self) -> bool {
+        match self {
+            Process::Etcdctl(etcdctl) => etcdctl.hides_input(),
+            Process::Shell(shell) => shell.hides_input(),
+            _ => false,
+        }
+    }
+}
+
 impl Program for Process {
-    fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Vec<Ask>) {
+    fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Asks) {
         match self {
             Process::Print { stdout, stderr, status } => {
                 for (text, ask) in [(stdout, Ask::Stdout as fn(String) -> Ask), (stderr, Ask::Stderr)] {
@@ -127,8 +160,16 @@ impl Program for Process {
                 Tell::Interrupt => asks.push(Ask::Exit(130)),
                 _ => {}
             },
+            Process::Files(argv) => {
+                let Some((name, arguments)) = argv.split_first() else { return asks.push(Ask::Exit(0)) };
+                let outcome = file_programs::run(name, arguments, asks.files).unwrap_or_default();
+                asks.print(outcome.stdout);
+                asks.complain(outcome.stderr);
+                asks.push(Ask::Exit(outcome.status));
+            }
             Process::Filter(filter) => filter.tell(now, tell, asks),
             Process::Etcdctl(etcdctl) => etcdctl.tell(now, tell, asks),
+            Process::Etcdutl(etcdutl) => etcdutl.tell(now, tell, asks),
             Process::Lab(lab) => lab.tell(now, tell, asks),
             Process::Shell(shell) => match tell {
                 Tell::Stdin(chunk) => shell.feed(now, &chunk, asks),
@@ -177,7 +218,9 @@ fn help() -> String {
     let mut out =
         "What this workstation can run. Lines may use quotes, $variables, $(…), pipes, && || ; & and `for`.\n\n"
             .to_owned();
-    for (name, about) in COMMANDS {
+    let mut commands: Vec<&(&str, &str)> = COMMANDS.iter().chain(file_programs::COMMANDS).collect();
+    commands.sort();
+    for (name, about) in commands {
         out += &format!("  {name:<9} {about}\n");
     }
     out

@@ -63,6 +63,12 @@ impl Disk {
         file.chunks.push_back(chunk);
     }
 
+    /// Puts a file there that is durable as it is, as if the disk had been taken from another machine.
+    pub fn put(&mut self, name: &'static str, content: Bytes) {
+        let len = content.len() as u64;
+        self.files.insert(name, File { chunks: [content].into_iter().collect(), len, synced: len, unsent: 0 });
+    }
+
     /// Begins an fsync of everything written to the file so far. Returns what to pass to [`Disk::synced`], when it is
     /// done, and how many bytes it carries. One fsync runs at a time; others wait.
     pub(super) fn begin_sync(&mut self, name: &'static str, now: SimTime) -> (u64, SimTime, u64) {

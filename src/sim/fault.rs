@@ -27,6 +27,14 @@ pub enum Fault {
     Restart {
         host: HostId,
     },
+    /// The process is killed; the machine keeps its power, so whoever knocks is refused.
+    Kill {
+        host: HostId,
+    },
+    /// The process is started, if it does not run.
+    Start {
+        host: HostId,
+    },
     /// The process is killed and its data directory deleted.
     Wipe {
         host: HostId,
@@ -99,9 +107,11 @@ impl Fault {
             ("power-off", [name]) => Ok(Fault::PowerOff { host: host(name)? }),
             ("power-on", [name]) => Ok(Fault::PowerOn { host: host(name)? }),
             ("restart", [name]) => Ok(Fault::Restart { host: host(name)? }),
+            ("kill", [name]) => Ok(Fault::Kill { host: host(name)? }),
+            ("start", [name]) => Ok(Fault::Start { host: host(name)? }),
             ("wipe", [name]) => Ok(Fault::Wipe { host: host(name)? }),
             ("join", [name]) => Ok(Fault::Join { host: host(name)? }),
-            ("power-off" | "power-on" | "restart" | "wipe" | "join", _) => usage("HOST"),
+            ("power-off" | "power-on" | "restart" | "kill" | "start" | "wipe" | "join", _) => usage("HOST"),
             ("cut", ["--one-way", a, b] | [a, "--one-way", b] | [a, b, "--one-way"]) => {
                 let (from, to) = link(host(a)?, host(b)?)?;
                 Ok(Fault::Cut { from, to, one_way: true })
@@ -161,6 +171,8 @@ impl Fault {
             Fault::PowerOff { host } => format!("power-off {}", name(host)),
             Fault::PowerOn { host } => format!("power-on {}", name(host)),
             Fault::Restart { host } => format!("restart {}", name(host)),
+            Fault::Kill { host } => format!("kill {}", name(host)),
+            Fault::Start { host } => format!("start {}", name(host)),
             Fault::Wipe { host } => format!("wipe {}", name(host)),
             Fault::Join { host } => format!("join {}", name(host)),
             Fault::Cut { from, to, one_way } => {
@@ -243,6 +255,8 @@ mod tests {
             "power-off etcd-1",
             "power-on etcd-2",
             "restart etcd-3",
+            "kill etcd-1",
+            "start etcd-1",
             "wipe etcd-3",
             "join etcd-2",
             "cut etcd-1 etcd-2",

@@ -417,7 +417,9 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                 }
             }
             Fault::PowerOn { host } => self.machines[usize::from(host.0)].powered = true,
-            Fault::Restart { host } => {
+            // What runs on a machine is its owner's matter.
+            Fault::Start { .. } => {}
+            Fault::Restart { host } | Fault::Kill { host } => {
                 let machine = &mut self.machines[usize::from(host.0)];
                 if machine.powered {
                     machine.boot += 1;

@@ -1,65 +1,96 @@
-//! What commands share: the connection's settings from flags and environment, a call, and how failures read.
+//! What commands share: the connection's settings from flags and environment, logging in, and how failures read.
 
 use super::super::filters::iso_time;
 use super::super::interpreter::Context;
 use super::super::printers::go::json_string;
 use super::super::printers::{Display, Format};
-use super::super::process::{Ask, CallError, Token};
+use super::super::process::{Ask, Asks, CallError, Token, Via};
 use super::flags::{Flag, Kind, Parsed, parse_bool, parse_duration};
 use super::table::{Action, Command, GLOBAL};
-use super::{EXIT_BAD_ARGS, EXIT_BAD_CONNECTION, EXIT_BAD_FEATURE, EXIT_ERROR, Failure};
-use crate::etcd::api::{Request, Response};
-use crate::etcd::error::{Code, Status};
+use super::{EXIT_BAD_ARGS, EXIT_BAD_CONNECTION, EXIT_BAD_FEATURE, EXIT_ERROR, EXIT_INTERRUPTED, Failure, stack};
+use crate::etcd::api::Request;
+use crate::etcd::client::Credentials;
+use crate::etcd::error::{Code, EtcdError, Status};
 use crate::sim::{EPOCH_SECONDS, Micros, SimTime};
 
 /// What upstream prints of the client's address in memory. Simplified: always the same, so that a run can be replayed.
 const POINTER: &str = "0xc000392a80";
 
+/// Whether the program's login succeeded is answered under this token.
+pub const LOGIN: Token = Token(u32::MAX - 1);
+
 /// Settings of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
-    pub endpoints: Vec<String>,
+    pub via: Via,
+    /// `--command-timeout`
     pub timeout: Micros,
+    /// Whether it was given.
+    pub timeout_set: bool,
+    pub dial_timeout: Micros,
     pub display: Display,
-    /// Endpoints as given, for messages.
-    logger: &'static str,
+    pub logger: Logger,
 }
 
-/// A call on its way, and what to do with its answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Calling {
-    client: Client,
-    after: After,
-}
-
+/// Whose log lines upstream's client writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum After {
-    Display,
-    /// `get` checks two flags against the format only now.
-    Get {
-        count_only: bool,
-        value_only: bool,
-    },
-    Compacted(i64),
+pub enum Logger {
+    /// clientv3's own.
+    EtcdClient,
+    /// zap's defaults, as the health check and `snapshot save` set them.
+    Zap,
+}
+
+impl Logger {
+    /// The beginning of a log line, up to its message.
+    pub fn head(self, now: SimTime, level: &str, caller: &str) -> String {
+        let (time, name) = match self {
+            Logger::EtcdClient => (format!("\"{}\"", iso_time(now)), "etcd-client"),
+            Logger::Zap => (epoch_time(now), "client"),
+        };
+        format!("{{\"level\":\"{level}\",\"ts\":{time},\"logger\":\"{name}\",\"caller\":\"{caller}\"")
+    }
+
+    /// What the retry interceptor writes about a call that failed.
+    fn call_failed(self, now: SimTime, endpoint: &str, error: &CallError, asks: &mut Asks) {
+        if !error.log.is_empty() {
+            let target = format!("etcd-endpoints://{POINTER}/{}", authority(endpoint));
+            asks.push(Ask::Stderr(format!(
+                "{},\"msg\":\"retrying of unary invoker failed\",\"target\":{},\"attempt\":0,\"error\":{}}}\n",
+                self.head(now, "warn", "v3/retry_interceptor.go:62"),
+                json_string(&target),
+                json_string(&error.log),
+            )));
+        }
+    }
 }
 
 impl Client {
-    /// Settings and a connection: there must be an endpoint.
+    /// Settings, a connection and, if there is a user, a login: there must be an endpoint.
     pub fn connect(
         now: SimTime,
         command: &'static Command,
         parsed: &Parsed,
         context: &Context,
-        asks: &mut Vec<Ask>,
+        asks: &mut Asks,
     ) -> Result<Client, Failure> {
         let mut parsed = parsed.clone();
         let client = Client::configure(now, command, &mut parsed, context, asks)?;
-        client.require_endpoints()?;
+        client.log_in(asks)?;
         Ok(client)
     }
 
+    /// The login of [`Client::connect`] by itself.
+    pub fn log_in(&self, asks: &mut Asks) -> Result<(), Failure> {
+        self.require_endpoints()?;
+        if self.via.user.is_some() {
+            asks.push(Ask::Login { token: LOGIN, via: self.via.clone(), timeout: self.dial_timeout });
+        }
+        Ok(())
+    }
+
     pub fn require_endpoints(&self) -> Result<(), Failure> {
-        match self.endpoints.is_empty() {
+        match self.via.endpoints.is_empty() {
             true => Err(Failure::new(EXIT_BAD_CONNECTION, "etcdclient: no available endpoints")),
             false => Ok(()),
         }
@@ -71,7 +102,7 @@ impl Client {
         command: &'static Command,
         parsed: &mut Parsed,
         context: &Context,
-        asks: &mut Vec<Ask>,
+        asks: &mut Asks,
     ) -> Result<Client, Failure> {
         let mut flags: Vec<&Flag> = GLOBAL.iter().collect();
         flags.extend(command.parent().into_iter().flat_map(|parent| parent.persistent));
@@ -93,87 +124,67 @@ impl Client {
                 return Err(Failure::new(EXIT_BAD_ARGS, message));
             }
         }
-        for (name, built) in [("user", ""), ("password", ""), ("discovery-srv", ""), ("insecure-transport", "true")] {
+        for (name, built) in [("discovery-srv", ""), ("insecure-transport", "true")] {
             if value(name) != built {
                 return Err(Failure::new(EXIT_ERROR, format!("--{name} is not built into this lab yet")));
             }
         }
         let endpoints = value("endpoints").split(',').filter(|endpoint| !endpoint.is_empty());
+        let endpoints = endpoints.map(str::to_owned).collect();
+        let user = credentials(value("user"), value("password"));
+        let zap = matches!(command.action, Action::EndpointHealth | Action::SnapshotSave);
         Ok(Client {
-            endpoints: endpoints.map(str::to_owned).collect(),
+            via: Via { endpoints, user },
             timeout: parse_duration(value("command-timeout")).unwrap_or_default(),
+            timeout_set: parsed.is_set("command-timeout"),
+            dial_timeout: parse_duration(value("dial-timeout")).unwrap_or_default(),
             display: Display { format, hex: parse_bool(value("hex")) == Ok(true), value_only: false },
-            logger: if command.action == Action::EndpointHealth { "client" } else { "etcd-client" },
+            logger: if zap { Logger::Zap } else { Logger::EtcdClient },
         })
     }
 
-    pub fn call(self, request: Request, after: After, asks: &mut Vec<Ask>) -> Calling {
-        let (endpoints, timeout) = (self.endpoints.clone(), self.timeout);
-        asks.push(Ask::Call { token: Token(0), endpoints, request, timeout });
-        Calling { client: self, after }
+    /// The same settings for one endpoint only.
+    pub fn at(&self, endpoint: &str) -> Via {
+        Via { endpoints: vec![endpoint.to_owned()], user: self.via.user.clone() }
+    }
+
+    /// A call that may take as long as `--command-timeout` says.
+    pub fn ask(&self, token: Token, request: Request, asks: &mut Asks) {
+        self.ask_within(token, request, self.timeout, asks);
+    }
+
+    pub fn ask_within(&self, token: Token, request: Request, timeout: Micros, asks: &mut Asks) {
+        asks.push(Ask::Call { token, via: self.via.clone(), request, timeout });
     }
 
     /// The log line of a failed call, and its error as commands print it.
-    pub fn failed(&self, now: SimTime, error: &CallError, asks: &mut Vec<Ask>) -> String {
-        self.failed_at(now, self.endpoints.first().map_or("", String::as_str), error, asks)
+    pub fn failed(&self, now: SimTime, error: &CallError, asks: &mut Asks) -> String {
+        self.failed_at(now, self.via.endpoints.first().map_or("", String::as_str), error, asks)
     }
 
-    pub fn failed_at(&self, now: SimTime, endpoint: &str, error: &CallError, asks: &mut Vec<Ask>) -> String {
-        if !error.log.is_empty() {
-            let target = format!("etcd-endpoints://{POINTER}/{}", authority(endpoint));
-            let time = match self.logger {
-                // The health check logs with zap's defaults, the client with its own.
-                "client" => epoch_time(now),
-                _ => format!("\"{}\"", iso_time(now)),
-            };
-            asks.push(Ask::Stderr(format!(
-                "{{\"level\":\"warn\",\"ts\":{time},\"logger\":\"{}\",\"caller\":\"v3/retry_interceptor.go:62\",\
-                 \"msg\":\"retrying of unary invoker failed\",\"target\":{},\"attempt\":0,\"error\":{}}}\n",
-                self.logger,
-                json_string(&target),
-                json_string(&error.log),
-            )));
-        }
+    pub fn failed_at(&self, now: SimTime, endpoint: &str, error: &CallError, asks: &mut Asks) -> String {
+        self.logger.call_failed(now, endpoint, error, asks);
         error_text(&error.status)
     }
 }
 
-impl Calling {
-    pub fn answered(
-        self,
-        now: SimTime,
-        result: Result<Response, CallError>,
-        asks: &mut Vec<Ask>,
-    ) -> Result<(), Failure> {
-        let mut client = self.client;
-        let response = result.map_err(|error| Failure::new(EXIT_ERROR, client.failed(now, &error, asks)))?;
-        match self.after {
-            After::Display => {}
-            After::Compacted(revision) => {
-                asks.push(Ask::Stdout(format!("compacted revision {revision}\n")));
-                return Ok(());
-            }
-            After::Get { count_only, value_only } => {
-                if count_only && client.display.format != Format::Fields {
-                    return Err(Failure::new(EXIT_BAD_ARGS, "--count-only is only for `--write-out=fields`"));
-                }
-                if value_only && client.display.format != Format::Simple {
-                    return Err(Failure::new(EXIT_BAD_ARGS, "print-value-only is only for `--write-out=simple`"));
-                }
-                client.display.value_only = value_only;
-            }
-        }
-        let text = client.display.response(&response).map_err(|error| Failure::new(EXIT_BAD_FEATURE, error))?;
-        print(text, asks);
-        Ok(())
-    }
+/// How the program ends when it cannot log in; nothing if it goes on because authentication is off.
+pub fn login_failed(now: SimTime, via: &Via, logger: Logger, error: &CallError, asks: &mut Asks) -> Option<Failure> {
+    logger.call_failed(now, via.endpoints.first().map_or("", String::as_str), error, asks);
+    let off = error.status.message == EtcdError::AuthNotEnabled.text();
+    // To `snapshot save` every failure is an interruption.
+    let status = if logger == Logger::Zap { EXIT_INTERRUPTED } else { EXIT_BAD_CONNECTION };
+    (!off).then(|| Failure::new(status, error_text(&error.status)))
 }
 
-/// To standard output, unless there is nothing to say.
-pub fn print(text: String, asks: &mut Vec<Ask>) {
-    if !text.is_empty() {
-        asks.push(Ask::Stdout(text));
-    }
+/// `--user name:password`, or `--user name --password password`. Without a password nobody logs in.
+pub fn credentials(user: &str, password: &str) -> Option<Credentials> {
+    let (name, password) = match (password, user.split_once(':')) {
+        ("", Some((name, password))) => (name, password),
+        (password, _) => (user, password),
+    };
+    let given = !name.is_empty() && !password.is_empty();
+    given.then(|| Credentials { name: name.to_owned(), password: password.to_owned() })
 }
 
 /// An error as clientv3 gives it to its callers.
@@ -193,12 +204,12 @@ pub fn authority(endpoint: &str) -> &str {
 }
 
 /// The environment variable of a flag.
-fn variable(flag: &str) -> String {
+pub fn variable(flag: &str) -> String {
     format!("ETCDCTL_{}", flag.to_uppercase().replace('-', "_"))
 }
 
 /// zap's default time: seconds since 1970 with a fraction.
-fn epoch_time(now: SimTime) -> String {
+pub fn epoch_time(now: SimTime) -> String {
     let fraction = format!("{:06}", now.0 % 1_000_000);
     match fraction.trim_end_matches('0') {
         "" => format!("{}", EPOCH_SECONDS + now.0 / 1_000_000),
@@ -213,7 +224,7 @@ fn from_environment(
     flags: &[&Flag],
     parsed: &mut Parsed,
     context: &Context,
-    asks: &mut Vec<Ask>,
+    asks: &mut Asks,
 ) -> Result<(), Failure> {
     let given = parsed.clone();
     for (name, value) in context.environment.exported() {
@@ -223,7 +234,7 @@ fn from_environment(
         let log = |level: &str, line: u32, message: &str, variable: &str| {
             format!(
                 "{{\"level\":\"{level}\",\"ts\":{},\"caller\":\"flags/flag.go:{line}\",\"msg\":\"{message}\",\
-                 \"environment-variable\":{}}}\n",
+                 \"environment-variable\":{}",
                 epoch_time(now),
                 json_string(variable),
             )
@@ -231,10 +242,11 @@ fn from_environment(
         let watch = command.action == Action::Watch;
         match flags.iter().find(|flag| variable(flag.name) == name) {
             Some(flag) if given.is_set(flag.name) => {
-                // Simplified: upstream's line also carries a stack trace of the machine it was built on.
                 let message = "conflicting environment variable is shadowed by corresponding command-line flag \
                                (either unset environment variable or disable flag))";
-                return Err(Failure { stderr: log("fatal", 85, message, name), status: EXIT_ERROR });
+                let trace = stack::of_conflict(command);
+                let stderr = format!("{},\"stacktrace\":\"{trace}\"}}\n", log("fatal", 85, message, name));
+                return Err(Failure { stderr, status: EXIT_ERROR });
             }
             Some(_) if value.is_empty() => {}
             // A value that does not fit is passed over in silence, as upstream does.
@@ -242,7 +254,7 @@ fn from_environment(
             None if watch && matches!(name, "ETCDCTL_WATCH_KEY" | "ETCDCTL_WATCH_RANGE_END") => {}
             None => {
                 let shown = format!("{name}={value}");
-                asks.push(Ask::Stderr(log("warn", 93, "unrecognized environment variable", &shown)));
+                asks.push(Ask::Stderr(log("warn", 93, "unrecognized environment variable", &shown) + "}\n"));
             }
         }
     }

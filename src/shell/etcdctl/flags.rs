@@ -201,6 +201,15 @@ pub fn parse_int(text: &str, radix: u32) -> Result<i64, String> {
     i64::try_from(value).or_else(|_| failed("value out of range"))
 }
 
+/// Go's `strconv.ParseUint(text, radix, 64)` without prefixes.
+pub fn parse_uint(text: &str, radix: u32) -> Result<u64, String> {
+    let failed = |why: &str| Err(format!("strconv.ParseUint: parsing {}: {why}", quote(text)));
+    if text.is_empty() || !text.chars().all(|c| c.is_digit(radix)) {
+        return failed("invalid syntax");
+    }
+    u64::from_str_radix(text, radix).or_else(|_| failed("value out of range"))
+}
+
 /// Go's `time.ParseDuration`, to the microsecond; a negative span is one of zero.
 pub fn parse_duration(text: &str) -> Result<Micros, String> {
     let invalid = || format!("time: invalid duration {}", quote(text));

@@ -4,11 +4,12 @@ use bytes::Bytes;
 
 use super::super::printers::go::quote;
 use super::super::text::to_bytes;
-use super::client::After;
+use super::call::After;
 use super::flags::{Parsed, parse_bool, parse_int};
 use super::table::{COMMANDS, Command};
 use super::{EXIT_BAD_ARGS, EXIT_BAD_FEATURE, EXIT_ERROR, Failure};
 use crate::etcd::api::{CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest, SortOrder, SortTarget};
+use crate::etcd::client::prefix_end;
 
 /// Standard input that `put` reads at most: the server refuses less already.
 pub const STDIN_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -16,7 +17,7 @@ pub const STDIN_BYTES_MAX: usize = 16 * 1024 * 1024;
 const PUT_ARGUMENTS: &str = "put command needs 1 argument and input from stdin or 2 arguments";
 
 /// The end of a range that has none: every key from its start on.
-const OPEN_END: Bytes = Bytes::from_static(b"\0");
+pub const OPEN_END: Bytes = Bytes::from_static(b"\0");
 
 pub fn text<'a>(parsed: &'a Parsed, command: &str, flag: &str) -> &'a str {
     let command: Option<&Command> = COMMANDS.iter().find(|row| row.name == command);
@@ -79,16 +80,6 @@ fn range(parsed: &Parsed, prefix: bool, from_key: bool) -> Result<(Bytes, Bytes)
         }
         None => (key, Bytes::new()),
         Some(end) => (key, to_bytes(end)),
-    })
-}
-
-/// The first key after all that begin with `prefix`.
-pub fn prefix_end(prefix: &[u8]) -> Bytes {
-    let kept = prefix.iter().rposition(|byte| *byte < 0xff);
-    kept.map_or(OPEN_END, |last| {
-        let mut end = prefix[..=last].to_vec();
-        end[last] += 1;
-        Bytes::from(end)
     })
 }
 

@@ -10,20 +10,55 @@ use super::flags::Flag;
 pub enum Action {
     /// Only holds subcommands; shows its help.
     Group,
+    Help,
+    Version,
     Get,
     Put,
     Del,
     Txn,
     Compaction,
+    Watch,
     EndpointHealth,
     EndpointStatus,
     EndpointHashKv,
-    Watch,
-    Version,
     MemberList,
-    Help,
-    /// The lab's etcd does not have this part yet.
-    NotBuilt,
+    AlarmDisarm,
+    AlarmList,
+    AuthDisable,
+    AuthEnable,
+    AuthStatus,
+    CheckDatascale,
+    CheckPerf,
+    Defrag,
+    Elect,
+    LeaseGrant,
+    LeaseKeepAlive,
+    LeaseList,
+    LeaseRevoke,
+    LeaseTimeToLive,
+    Lock,
+    MakeMirror,
+    MemberAdd,
+    MemberPromote,
+    MemberRemove,
+    MemberUpdate,
+    MoveLeader,
+    RoleAdd,
+    RoleDelete,
+    RoleGet,
+    RoleGrantPermission,
+    RoleList,
+    RoleRevokePermission,
+    SnapshotRestore,
+    SnapshotSave,
+    SnapshotStatus,
+    UserAdd,
+    UserDelete,
+    UserGet,
+    UserGrantRole,
+    UserList,
+    UserPasswd,
+    UserRevokeRole,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +87,7 @@ const COMMAND: Command = Command {
     flags: &[],
     persistent: &[],
     arity: (0, usize::MAX, ""),
-    action: Action::NotBuilt,
+    action: Action::Group,
 };
 
 impl Command {
@@ -216,7 +251,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "alarm disarm",
         short: "Disarms all alarms",
         arity: (0, 0, "alarm disarm command accepts no arguments"),
-        action: Action::NotBuilt,
+        action: Action::AlarmDisarm,
         ..COMMAND
     },
     Command {
@@ -224,7 +259,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "alarm list",
         short: "Lists all alarms",
         arity: (0, 0, "alarm list command accepts no arguments"),
-        action: Action::NotBuilt,
+        action: Action::AlarmList,
         ..COMMAND
     },
     Command {
@@ -235,7 +270,7 @@ pub const COMMANDS: &[Command] = &[
             Flag::bool("cluster", "false", "use all endpoints from the cluster member list"),
             Flag::text("data-dir", "", "Optional. If present, defragments a data directory not in use by etcd."),
         ],
-        action: Action::NotBuilt,
+        action: Action::Defrag,
         ..COMMAND
     },
     Command {
@@ -275,7 +310,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "move-leader <transferee-member-id>",
         short: "Transfers leadership to another etcd cluster member.",
         arity: (1, 1, "move-leader command needs 1 argument"),
-        action: Action::NotBuilt,
+        action: Action::MoveLeader,
         ..COMMAND
     },
     Command {
@@ -311,7 +346,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "lease grant <ttl>",
         short: "Creates leases",
         arity: (1, 1, "lease grant command needs TTL argument"),
-        action: Action::NotBuilt,
+        action: Action::LeaseGrant,
         ..COMMAND
     },
     Command {
@@ -319,7 +354,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "lease revoke <leaseID>",
         short: "Revokes leases",
         arity: (1, 1, "lease revoke command needs 1 argument"),
-        action: Action::NotBuilt,
+        action: Action::LeaseRevoke,
         ..COMMAND
     },
     Command {
@@ -328,14 +363,14 @@ pub const COMMANDS: &[Command] = &[
         short: "Get lease information",
         flags: &[Flag::bool("keys", "false", "Get keys attached to this lease")],
         arity: (1, 1, "lease timetolive command needs lease ID as argument"),
-        action: Action::NotBuilt,
+        action: Action::LeaseTimeToLive,
         ..COMMAND
     },
     Command {
         name: "lease list",
         usage: "lease list",
         short: "List all active leases",
-        action: Action::NotBuilt,
+        action: Action::LeaseList,
         ..COMMAND
     },
     Command {
@@ -348,7 +383,7 @@ pub const COMMANDS: &[Command] = &[
             "Resets the keep-alive time to its original value and cobrautl.Exits immediately",
         )],
         arity: (1, 1, "lease keep-alive command needs lease ID as argument"),
-        action: Action::NotBuilt,
+        action: Action::LeaseKeepAlive,
         ..COMMAND
     },
     Command {
@@ -367,7 +402,7 @@ pub const COMMANDS: &[Command] = &[
             Flag::text("peer-urls", "", "comma separated peer URLs for the new member."),
         ],
         arity: (1, usize::MAX, "member name not provided"),
-        action: Action::NotBuilt,
+        action: Action::MemberAdd,
         ..COMMAND
     },
     Command {
@@ -375,7 +410,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "member remove <memberID>",
         short: "Removes a member from the cluster",
         arity: (1, 1, "member ID is not provided"),
-        action: Action::NotBuilt,
+        action: Action::MemberRemove,
         ..COMMAND
     },
     Command {
@@ -384,7 +419,7 @@ pub const COMMANDS: &[Command] = &[
         short: "Updates a member in the cluster",
         flags: &[Flag::text("peer-urls", "", "comma separated peer URLs for the updated member.")],
         arity: (1, 1, "member ID is not provided"),
-        action: Action::NotBuilt,
+        action: Action::MemberUpdate,
         ..COMMAND
     },
     Command {
@@ -402,7 +437,7 @@ pub const COMMANDS: &[Command] = &[
         short: "Promotes a non-voting member in the cluster",
         long: "Promotes a non-voting learner member to a voting one in the cluster.",
         arity: (1, 1, "member ID is not provided"),
-        action: Action::NotBuilt,
+        action: Action::MemberPromote,
         ..COMMAND
     },
     Command {
@@ -416,7 +451,8 @@ pub const COMMANDS: &[Command] = &[
         name: "snapshot save",
         usage: "snapshot save <filename>",
         short: "Stores an etcd node backend snapshot to a given file",
-        action: Action::NotBuilt,
+        arity: (1, 1, "snapshot save expects one argument"),
+        action: Action::SnapshotSave,
         ..COMMAND
     },
     Command {
@@ -449,7 +485,7 @@ pub const COMMANDS: &[Command] = &[
             ),
             Flag::text("wal-dir", "", "Path to the WAL directory (use --data-dir if none given)"),
         ],
-        action: Action::NotBuilt,
+        action: Action::SnapshotRestore,
         ..COMMAND
     },
     Command {
@@ -459,13 +495,14 @@ pub const COMMANDS: &[Command] = &[
         long: "When --write-out is set to simple, this command prints out comma-separated status lists for each endpoint.\n\
                The items in the lists are hash, revision, total keys, total size.\n\n\
                Moved to 'etcdctl snapshot status ...'",
-        action: Action::NotBuilt,
+        action: Action::SnapshotStatus,
         ..COMMAND
     },
     Command {
         name: "make-mirror",
         usage: "make-mirror [options] <destination>",
         short: "Makes a mirror at the destination etcd cluster",
+        arity: (1, 1, "make-mirror takes one destination argument"),
         flags: &[
             Flag::text("dest-cacert", "", "Verify certificates of TLS enabled secure servers using this CA bundle"),
             Flag::text(
@@ -493,7 +530,7 @@ pub const COMMANDS: &[Command] = &[
             Flag::bool("no-dest-prefix", "false", "mirror key-values to the root of the destination cluster"),
             Flag::text("prefix", "", "Key-value prefix to mirror"),
         ],
-        action: Action::NotBuilt,
+        action: Action::MakeMirror,
         ..COMMAND
     },
     Command {
@@ -502,7 +539,7 @@ pub const COMMANDS: &[Command] = &[
         short: "Acquires a named lock",
         flags: &[Flag::int("ttl", "10", "timeout for session")],
         arity: (1, usize::MAX, "lock takes a lock name argument and an optional command to execute"),
-        action: Action::NotBuilt,
+        action: Action::Lock,
         ..COMMAND
     },
     Command {
@@ -511,7 +548,7 @@ pub const COMMANDS: &[Command] = &[
         short: "Observes and participates in leader election",
         flags: &[Flag::bool("listen", "false", "observation mode").short('l')],
         arity: (1, 2, "elect takes one election name argument and an optional proposal argument"),
-        action: Action::NotBuilt,
+        action: Action::Elect,
         ..COMMAND
     },
     Command {
@@ -526,7 +563,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "auth enable",
         short: "Enables authentication",
         arity: (0, 0, "auth enable command does not accept any arguments"),
-        action: Action::NotBuilt,
+        action: Action::AuthEnable,
         ..COMMAND
     },
     Command {
@@ -534,7 +571,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "auth disable",
         short: "Disables authentication",
         arity: (0, 0, "auth disable command does not accept any arguments"),
-        action: Action::NotBuilt,
+        action: Action::AuthDisable,
         ..COMMAND
     },
     Command {
@@ -542,7 +579,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "auth status",
         short: "Returns authentication status",
         arity: (0, 0, "auth status command does not accept any arguments"),
-        action: Action::NotBuilt,
+        action: Action::AuthStatus,
         ..COMMAND
     },
     Command {
@@ -562,7 +599,7 @@ pub const COMMANDS: &[Command] = &[
             Flag::bool("no-password", "false", "Create a user without password (CN based auth only)"),
         ],
         arity: (1, 1, "user add command requires user name as its argument"),
-        action: Action::NotBuilt,
+        action: Action::UserAdd,
         ..COMMAND
     },
     Command {
@@ -570,7 +607,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "user delete <user name>",
         short: "Deletes a user",
         arity: (1, 1, "user delete command requires user name as its argument"),
-        action: Action::NotBuilt,
+        action: Action::UserDelete,
         ..COMMAND
     },
     Command {
@@ -579,7 +616,7 @@ pub const COMMANDS: &[Command] = &[
         short: "Gets detailed information of a user",
         flags: &[Flag::bool("detail", "false", "Show permissions of roles granted to the user")],
         arity: (1, 1, "user get command requires user name as its argument"),
-        action: Action::NotBuilt,
+        action: Action::UserGet,
         ..COMMAND
     },
     Command {
@@ -587,7 +624,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "user list",
         short: "Lists all users",
         arity: (0, 0, "user list command requires no arguments"),
-        action: Action::NotBuilt,
+        action: Action::UserList,
         ..COMMAND
     },
     Command {
@@ -600,7 +637,7 @@ pub const COMMANDS: &[Command] = &[
             "If true, read password from stdin instead of interactive terminal",
         )],
         arity: (1, 1, "user passwd command requires user name as its argument"),
-        action: Action::NotBuilt,
+        action: Action::UserPasswd,
         ..COMMAND
     },
     Command {
@@ -608,7 +645,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "user grant-role <user name> <role name>",
         short: "Grants a role to a user",
         arity: (2, 2, "user grant command requires user name and role name as its argument"),
-        action: Action::NotBuilt,
+        action: Action::UserGrantRole,
         ..COMMAND
     },
     Command {
@@ -616,7 +653,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "user revoke-role <user name> <role name>",
         short: "Revokes a role from a user",
         arity: (2, 2, "user revoke-role requires user name and role name as its argument"),
-        action: Action::NotBuilt,
+        action: Action::UserRevokeRole,
         ..COMMAND
     },
     Command {
@@ -631,7 +668,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "role add <role name>",
         short: "Adds a new role",
         arity: (1, 1, "role add command requires role name as its argument"),
-        action: Action::NotBuilt,
+        action: Action::RoleAdd,
         ..COMMAND
     },
     Command {
@@ -639,7 +676,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "role delete <role name>",
         short: "Deletes a role",
         arity: (1, 1, "role delete command requires role name as its argument"),
-        action: Action::NotBuilt,
+        action: Action::RoleDelete,
         ..COMMAND
     },
     Command {
@@ -647,7 +684,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "role get <role name>",
         short: "Gets detailed information of a role",
         arity: (1, 1, "role get command requires role name as its argument"),
-        action: Action::NotBuilt,
+        action: Action::RoleGet,
         ..COMMAND
     },
     Command {
@@ -655,7 +692,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "role list",
         short: "Lists all roles",
         arity: (0, 0, "role list command requires no arguments"),
-        action: Action::NotBuilt,
+        action: Action::RoleList,
         ..COMMAND
     },
     Command {
@@ -670,8 +707,8 @@ pub const COMMANDS: &[Command] = &[
             ),
             Flag::bool("prefix", "false", "grant a prefix permission"),
         ],
-        arity: (3, 4, "role grant command requires role name, permission type, and key [endkey] as its argument"),
-        action: Action::NotBuilt,
+        arity: (3, usize::MAX, "role grant command requires role name, permission type, and key [endkey] as its argument"),
+        action: Action::RoleGrantPermission,
         ..COMMAND
     },
     Command {
@@ -686,8 +723,8 @@ pub const COMMANDS: &[Command] = &[
             ),
             Flag::bool("prefix", "false", "revoke a prefix permission"),
         ],
-        arity: (2, 3, "role revoke-permission command requires role name and key [endkey] as its argument"),
-        action: Action::NotBuilt,
+        arity: (2, usize::MAX, "role revoke-permission command requires role name and key [endkey] as its argument"),
+        action: Action::RoleRevokePermission,
         ..COMMAND
     },
     Command {
@@ -711,7 +748,7 @@ pub const COMMANDS: &[Command] = &[
             ),
             Flag::text("prefix", "/etcdctl-check-perf/", "The prefix for writing the performance check's keys."),
         ],
-        action: Action::NotBuilt,
+        action: Action::CheckPerf,
         ..COMMAND
     },
     Command {
@@ -729,7 +766,7 @@ pub const COMMANDS: &[Command] = &[
             ),
             Flag::text("prefix", "/etcdctl-check-datascale/", "The prefix for writing the datascale check's keys."),
         ],
-        action: Action::NotBuilt,
+        action: Action::CheckDatascale,
         ..COMMAND
     },
     Command { name: "help", usage: "help [command]", short: "Help about any command", action: Action::Help, ..COMMAND },

@@ -3,19 +3,18 @@
 use bytes::Bytes;
 
 use super::super::printers::go::quote;
-use super::super::process::Ask;
+use super::super::process::{Ask, Asks, Tell};
 use super::super::text::{from_bytes, to_bytes};
-use super::client::{After, Client};
+use super::call::{After, Calling};
+use super::client::Client;
 use super::flags::{self, Flag, Parsed, parse_int};
 use super::table::{COMMANDS, HELP};
-use super::{EXIT_INVALID_INPUT, Failure, State, kv};
+use super::stack::{self, BadCompare, Target};
+use super::{EXIT_INVALID_INPUT, EXIT_PANIC, Failure, Step, kv};
 use crate::etcd::api::{
     Compare, CompareResult, CompareTarget, Request, RequestOp, RequestOpKind, TargetUnion, TxnRequest,
 };
-use crate::sim::Micros;
-
-/// `txn` waits without a deadline upstream. Simplified: a day.
-const NO_DEADLINE: Micros = Micros::from_secs(24 * 60 * 60);
+use crate::sim::SimTime;
 
 /// Lines that one transaction reads at most; the server refuses far fewer.
 const LINES_MAX: usize = 10_000;
@@ -30,6 +29,9 @@ pub struct Txn {
     /// The start of a line that has not ended.
     partial: String,
     lines: usize,
+    /// How many arguments the command was given.
+    arguments: usize,
+    calling: Option<Calling>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,15 +42,29 @@ enum Block {
 }
 
 impl Txn {
-    pub fn new(client: Client, parsed: &Parsed, asks: &mut Vec<Ask>) -> Txn {
+    pub fn new(client: Client, parsed: &Parsed, arguments: usize, asks: &mut Asks) -> Txn {
         let interactive = kv::is_on(parsed, "txn", "interactive");
         let request = TxnRequest::default();
-        let txn = Txn { client, interactive, block: Block::Compares, request, partial: String::new(), lines: 0 };
+        let (partial, block) = (String::new(), Block::Compares);
+        let txn = Txn { client, interactive, block, request, partial, lines: 0, arguments, calling: None };
         txn.prompt(asks);
         txn
     }
 
-    fn prompt(&self, asks: &mut Vec<Ask>) {
+    pub fn reads_input(&self) -> bool {
+        self.calling.is_none()
+    }
+
+    pub fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Asks) -> Step {
+        match (tell, &mut self.calling) {
+            (tell, Some(calling)) => calling.tell(now, tell, asks),
+            (Tell::Stdin(chunk), None) => self.typed(&chunk, asks).map(|()| None),
+            (Tell::StdinClosed, None) => Err(Failure::new(EXIT_INVALID_INPUT, "EOF")),
+            _ => Ok(None),
+        }
+    }
+
+    fn prompt(&self, asks: &mut Asks) {
         if self.interactive {
             let text = match self.block {
                 Block::Compares => "compares:\n",
@@ -59,7 +75,7 @@ impl Txn {
         }
     }
 
-    pub fn typed(mut self, chunk: &str, asks: &mut Vec<Ask>) -> Result<State, Failure> {
+    fn typed(&mut self, chunk: &str, asks: &mut Asks) -> Result<(), Failure> {
         let text = std::mem::take(&mut self.partial) + chunk;
         for line in text.split_inclusive('\n') {
             let Some(line) = line.strip_suffix('\n') else {
@@ -75,11 +91,11 @@ impl Txn {
                 ("", Block::Compares) => self.block = Block::Success,
                 ("", Block::Success) => self.block = Block::Failure,
                 ("", Block::Failure) => {
-                    self.client.timeout = NO_DEADLINE;
-                    let request = Request::Txn(self.request);
-                    return Ok(State::Calling(self.client.call(request, After::Display, asks)));
+                    let request = Request::Txn(std::mem::take(&mut self.request));
+                    self.calling = Some(Calling::new(self.client.clone(), request, After::Display, asks));
+                    return Ok(());
                 }
-                (line, Block::Compares) => self.request.compare.push(compare(line)?),
+                (line, Block::Compares) => self.request.compare.push(compare(line, self.arguments)?),
                 (line, Block::Success) => self.request.success.push(operation(line)?),
                 (line, Block::Failure) => self.request.failure.push(operation(line)?),
             }
@@ -87,7 +103,7 @@ impl Txn {
                 self.prompt(asks);
             }
         }
-        Ok(State::Txn(self))
+        Ok(())
     }
 }
 
@@ -96,7 +112,7 @@ fn invalid(message: String) -> Failure {
 }
 
 /// `value("key") = "text"`
-fn compare(line: &str) -> Result<Compare, Failure> {
+fn compare(line: &str, arguments: usize) -> Result<Compare, Failure> {
     let Some((target, rest)) = line.split_once('(') else {
         return Err(invalid(format!("malformed comparison: {line}")));
     };
@@ -124,11 +140,11 @@ fn compare(line: &str) -> Result<Compare, Failure> {
         "!=" => CompareResult::NotEqual,
         ">" => CompareResult::Greater,
         "<" => CompareResult::Less,
-        _ => return Err(Failure::panic("Unknown result op")),
+        _ => return Err(crash("Unknown result op", line, &key, target, arguments)),
     };
     if target == CompareTarget::Lease {
         // Upstream passes the text where a number belongs, whatever the text is.
-        return Err(Failure::panic("bad value"));
+        return Err(crash("bad value", line, &key, target, arguments));
     }
     Ok(Compare {
         result: result as i32,
@@ -137,6 +153,19 @@ fn compare(line: &str) -> Result<Compare, Failure> {
         target_union: Some(union),
         range_end: Bytes::new(),
     })
+}
+
+/// clientv3 panics over a compare that it cannot make.
+fn crash(message: &str, line: &str, key: &str, target: CompareTarget, arguments: usize) -> Failure {
+    let target = match target {
+        CompareTarget::Version => Target::Version,
+        CompareTarget::Create => Target::Create,
+        CompareTarget::Mod => Target::Mod,
+        CompareTarget::Value => Target::Value,
+        CompareTarget::Lease => Target::Lease,
+    };
+    let trace = stack::of_compare(&BadCompare { line, key: &to_bytes(key), target, arguments });
+    Failure { stderr: format!("panic: {message}\n{trace}"), status: EXIT_PANIC }
 }
 
 /// `"key") op "value"` as Go's `Sscanf("%q) %s %q")` reads it: what was read before it stopped.
@@ -283,16 +312,16 @@ mod tests {
 
     #[test]
     fn compares() {
-        let one = compare("mod(\"a b\") > \"3\"").unwrap();
+        let one = compare("mod(\"a b\") > \"3\"", 0).unwrap();
         assert_eq!(
             (one.target, one.result, &one.key[..]),
             (CompareTarget::Mod as i32, CompareResult::Greater as i32, &b"a b"[..])
         );
         assert_eq!(one.target_union, Some(TargetUnion::ModRevision(3)));
         let got = "Error: malformed comparison: value(baz) = \"x\"; got value(\"\")  \"\"\n";
-        assert_eq!(error(compare("value(baz) = \"x\"")), got);
-        assert_eq!(error(compare("nothing")), "Error: malformed comparison: nothing\n");
-        assert_eq!(error(compare("lease(\"a\") = \"0\"")), "panic: bad value\n");
+        assert_eq!(error(compare("value(baz) = \"x\"", 0)), got);
+        assert_eq!(error(compare("nothing", 0)), "Error: malformed comparison: nothing\n");
+        assert!(error(compare("lease(\"a\") = \"0\"", 0)).starts_with("panic: bad value\n\ngoroutine 1"));
     }
 
     #[test]

@@ -4,20 +4,19 @@ use std::collections::VecDeque;
 
 use super::super::interpreter::Context;
 use super::super::printers::go::{quote, quote_bytes};
-use super::super::process::{Ask, Program, Tell, Token};
-use super::super::programs::Process;
+use super::super::process::{Ask, Asks, Tell, Token};
 use super::super::text::to_bytes;
-use super::client::{Client, print};
+use super::child::Child;
+use super::client::Client;
+use super::call::shown;
 use super::flags::{self, Flag, Parsed};
-use super::kv::{is_on, number, prefix_end};
+use super::kv::{is_on, number};
 use super::table::{COMMANDS, HELP};
-use super::{EXIT_BAD_ARGS, EXIT_BAD_FEATURE, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_INVALID_INPUT, Failure, txn};
+use super::{EXIT_BAD_ARGS, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_INVALID_INPUT, Failure, txn};
 use crate::etcd::api::{Event, EventType, WatchCreateRequest, WatchResponse};
+use crate::etcd::client::prefix_end;
 use crate::etcd::error::Status;
 use crate::sim::SimTime;
-
-/// Tokens from here on belong to commands that are run for events.
-const CHILD_TOKENS: u32 = 1 << 16;
 
 /// Streams that `-i` opens at most.
 const STREAMS_MAX: usize = 1_000;
@@ -131,8 +130,9 @@ pub struct Watch {
     waiting: VecDeque<(u32, WatchResponse)>,
     /// Events whose command has still to run, with the revision of their response.
     events: VecDeque<(u32, i64, Event)>,
-    child: Option<Box<Process>>,
-    child_base: u32,
+    child: Option<Child>,
+    /// Commands that were run.
+    children: u32,
 }
 
 impl Watch {
@@ -147,7 +147,7 @@ impl Watch {
             waiting: VecDeque::new(),
             events: VecDeque::new(),
             child: None,
-            child_base: CHILD_TOKENS,
+            children: 0,
         }
     }
 
@@ -156,21 +156,21 @@ impl Watch {
     }
 
     /// The one watch of a call without `-i`.
-    pub fn open(&mut self, plan: &Plan, asks: &mut Vec<Ask>) -> Result<(), Failure> {
+    pub fn open(&mut self, plan: &Plan, asks: &mut Asks) -> Result<(), Failure> {
         self.interactive = false;
         self.add(plan, asks);
         Ok(())
     }
 
-    fn add(&mut self, plan: &Plan, asks: &mut Vec<Ask>) {
+    fn add(&mut self, plan: &Plan, asks: &mut Asks) {
         let token = Token(self.streams.len() as u32);
         self.streams.push(plan.exec.clone());
-        asks.push(Ask::Watch { token, endpoints: self.client.endpoints.clone(), request: plan.request() });
+        asks.push(Ask::Watch { token, via: self.client.via.clone(), request: plan.request() });
     }
 
-    pub fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Vec<Ask>) -> Result<(), Failure> {
+    pub fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Asks) -> Result<(), Failure> {
         match tell {
-            Tell::Watch { token, result } if token.0 < CHILD_TOKENS => {
+            Tell::Watch { token, result } if !Child::owns(token) => {
                 let response = result.unwrap_or_else(|status| broken(&status));
                 if self.waiting.len() >= WAITING_MAX {
                     return Err(Failure::new(
@@ -190,7 +190,7 @@ impl Watch {
     }
 
     /// Shows what came, unless a command is running for what came before.
-    fn work(&mut self, now: SimTime, asks: &mut Vec<Ask>) -> Result<(), Failure> {
+    fn work(&mut self, now: SimTime, asks: &mut Asks) -> Result<(), Failure> {
         while self.child.is_none() {
             if let Some((stream, revision, event)) = self.events.pop_front() {
                 self.run_command(now, stream, revision, &event, asks)?;
@@ -203,7 +203,7 @@ impl Watch {
         Ok(())
     }
 
-    fn show(&mut self, stream: u32, response: WatchResponse, asks: &mut Vec<Ask>) -> Result<(), Failure> {
+    fn show(&mut self, stream: u32, response: WatchResponse, asks: &mut Asks) -> Result<(), Failure> {
         if response.created && !response.canceled {
             return Ok(());
         }
@@ -222,8 +222,7 @@ impl Watch {
         if is_progress {
             asks.push(Ask::Stdout(format!("progress notify: {revision}\n")));
         }
-        let text = self.client.display.watch(&response).map_err(|error| Failure::new(EXIT_BAD_FEATURE, error))?;
-        print(text, asks);
+        asks.print(shown(self.client.display.watch(&response))?);
         if response.canceled && !self.interactive {
             return Err(Failure::new(EXIT_INTERRUPTED, "watch is canceled by the server"));
         }
@@ -239,7 +238,7 @@ impl Watch {
         stream: u32,
         revision: i64,
         event: &Event,
-        asks: &mut Vec<Ask>,
+        asks: &mut Asks,
     ) -> Result<(), Failure> {
         let mut context = self.context.clone();
         let kind = if event.r#type == EventType::Delete as i32 { "DELETE" } else { "PUT" };
@@ -253,58 +252,36 @@ impl Watch {
             context.environment.export(name, Some(value));
         }
         let argv = self.streams[stream as usize].clone();
-        let process = Process::spawn(&argv, &context).map_err(|(message, status)| {
-            let reason = match status {
-                127 => format!("exec: {}: executable file not found in $PATH", quote(&argv[0])),
-                _ => message,
-            };
-            command_failed(&argv, &reason)
-        })?;
-        self.child = Some(Box::new(process));
-        // Answers to an earlier command's questions must not reach this one.
-        self.child_base = CHILD_TOKENS + (self.child_base + CHILD_TOKENS) % (CHILD_TOKENS * 1_000);
-        self.tell_child(now, Tell::Start, asks)?;
-        self.tell_child(now, Tell::StdinClosed, asks)
+        self.children += 1;
+        let mut child =
+            Child::spawn(&argv, &context, self.children).map_err(|reason| command_failed(&argv, &reason))?;
+        let ended = child.start(now, asks);
+        self.child = Some(child);
+        self.child_ended(ended)
     }
 
-    fn tell_child(&mut self, now: SimTime, tell: Tell, asks: &mut Vec<Ask>) -> Result<(), Failure> {
-        let base = self.child_base;
-        let inner = |token: Token| token.0.checked_sub(base).filter(|token| *token < CHILD_TOKENS).map(Token);
-        let tell = match tell {
-            Tell::Answer { token, result } => inner(token).map(|token| Tell::Answer { token, result }),
-            Tell::Watch { token, result } => inner(token).map(|token| Tell::Watch { token, result }),
-            Tell::Timer { token } => inner(token).map(|token| Tell::Timer { token }),
-            other => Some(other),
-        };
-        let (Some(child), Some(tell)) = (&mut self.child, tell) else { return Ok(()) };
-        let mut wants = Vec::new();
-        child.tell(now, tell, &mut wants);
-        let outer = |token: Token| Token(base + token.0 % CHILD_TOKENS);
-        for want in wants {
-            asks.push(match want {
-                Ask::Exit(0) => {
-                    self.child = None;
-                    return Ok(());
-                }
-                Ask::Exit(status) => {
-                    let exec = self.streams.first().cloned().unwrap_or_default();
-                    return Err(command_failed(&exec, &format!("exit status {status}")));
-                }
-                Ask::Call { token, endpoints, request, timeout } => {
-                    Ask::Call { token: outer(token), endpoints, request, timeout }
-                }
-                Ask::Watch { token, endpoints, request } => Ask::Watch { token: outer(token), endpoints, request },
-                Ask::WatchProgress { token } => Ask::WatchProgress { token: outer(token) },
-                Ask::CancelWatch { token } => Ask::CancelWatch { token: outer(token) },
-                Ask::Sleep { token, span } => Ask::Sleep { token: outer(token), span },
-                other => other,
-            });
+    fn tell_child(&mut self, now: SimTime, tell: Tell, asks: &mut Asks) -> Result<(), Failure> {
+        let Some(child) = &mut self.child else { return Ok(()) };
+        let ended = child.tell(now, tell, asks);
+        self.child_ended(ended)
+    }
+
+    /// The command ended, if it did; a failure of it ends the watch.
+    fn child_ended(&mut self, status: Option<i32>) -> Result<(), Failure> {
+        match status {
+            None => return Ok(()),
+            Some(0) => {}
+            Some(status) => {
+                let exec = self.streams.first().cloned().unwrap_or_default();
+                return Err(command_failed(&exec, &format!("exit status {status}")));
+            }
         }
+        self.child = None;
         Ok(())
     }
 
     /// Lines of `watch -i`.
-    fn typed(&mut self, chunk: &str, asks: &mut Vec<Ask>) -> Result<(), Failure> {
+    fn typed(&mut self, chunk: &str, asks: &mut Asks) -> Result<(), Failure> {
         let text = std::mem::take(&mut self.partial) + chunk;
         for line in text.split_inclusive('\n') {
             let Some(line) = line.strip_suffix('\n') else {

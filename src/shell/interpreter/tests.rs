@@ -1,6 +1,7 @@
 //! What lines print, by the lists, pipes, jobs and bounds of the shell.
 
 use super::*;
+use crate::shell::files::Files;
 use crate::sim::{Fault, HostId, Micros};
 
 /// A terminal whose sleeps end when the test says so.
@@ -10,13 +11,15 @@ struct Terminal {
     output: String,
     sleeps: Vec<Token>,
     other: Vec<Ask>,
+    files: Files,
 }
 
 impl Terminal {
     fn new() -> Terminal {
         let machine = Machine { hosts: vec!["etcd-1".into(), "etcd-2".into()], ..Machine::default() };
         let (output, sleeps, other) = (String::new(), Vec::new(), Vec::new());
-        Terminal { shell: Shell::new(machine), now: SimTime::ZERO, output, sleeps, other }
+        let files = Files::default();
+        Terminal { shell: Shell::new(machine), now: SimTime::ZERO, output, sleeps, other, files }
     }
 
     fn take(&mut self, asks: Vec<Ask>) {
@@ -31,9 +34,10 @@ impl Terminal {
     }
 
     fn line(&mut self, line: &str) -> String {
-        let mut asks = Vec::new();
+        let mut asks = Asks::new(&mut self.files);
         self.now += Micros(1);
         self.shell.line(self.now, line, &mut asks);
+        let asks = asks.into_list();
         self.take(asks);
         std::mem::take(&mut self.output)
     }
@@ -48,9 +52,10 @@ impl Terminal {
     }
 
     fn tell(&mut self, tell: Tell) -> String {
-        let mut asks = Vec::new();
+        let mut asks = Asks::new(&mut self.files);
         self.now += Micros(1);
         self.shell.tell(self.now, tell, &mut asks);
+        let asks = asks.into_list();
         self.take(asks);
         std::mem::take(&mut self.output)
     }
@@ -101,7 +106,10 @@ fn pipes_and_redirections() {
     check("echo x >/dev/null; foo 2>/dev/null; echo y >&2", "! y\n", 0);
     check("foo 2>&1 | wc -l", "1\n", 0);
     check("cat <<< hello; cat </dev/null", "hello\n", 0);
-    check("echo x > file", "! bash: file: writing to files is not built into this lab yet\n", 1);
+    check("echo x > f; echo y >> f; cat f; wc -l < f; cat nosuch", "x\ny\n2\n! cat: nosuch: No such file or directory\n", 1);
+    check("echo x > no/such", "! bash: no/such: No such file or directory\n", 1);
+    check("echo x &> f; cat < nosuch; (echo a; foo) >f 2>&1; wc -l f", "! bash: nosuch: No such file or directory\n2 f\n", 0);
+    check("A=1; cat <<END; echo after\n$A \"$(echo b)\"\nEND\ncat <<'E' | tr a-z A-Z\n$A b\nE", "1 \"b\"\nafter\n$A B\n", 0);
     check("seq 3 | (read_nothing; cat) 2>/dev/null", "1\n2\n3\n", 0);
     check("echo a | false", "", 1);
 }
@@ -141,7 +149,7 @@ fn a_watch_ends_with_its_program() {
     assert!(matches!(terminal.other.as_slice(), [Ask::Watch { .. }]));
     terminal.tell(Tell::Interrupt);
     assert!(
-        matches!(terminal.other.as_slice(), [Ask::Watch { token, .. }, Ask::CancelWatch { token: gone }] if token == gone)
+        matches!(terminal.other.as_slice(), [Ask::Watch { token, .. }, Ask::Cancel { token: gone }] if token == gone)
     );
     assert!(terminal.shell.routes.is_empty());
 }

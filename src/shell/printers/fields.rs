@@ -1,22 +1,78 @@
 //! `-w fields`: one `"Name" : value` a line. `--hex` changes nothing here, as upstream.
 
-use super::EndpointHealth;
+use super::{EndpointHealth, SnapshotStatus};
 use super::go::{quote, quote_bytes};
 use crate::etcd::api::{
-    DeleteRangeResponse, EventType, HashKvResponse, KeyValue, MemberListResponse, PutResponse, RangeResponse, Response,
-    ResponseHeader, ResponseOpKind, StatusResponse, TxnResponse, WatchResponse,
+    AlarmResponse, AuthRoleGetResponse, DeleteRangeResponse, EventType, HashKvResponse, KeyValue, MemberListResponse,
+    PutResponse, RangeResponse, Response, ResponseHeader, ResponseOpKind, StatusResponse, TxnResponse, WatchResponse,
 };
 
-pub fn response(response: &Response) -> String {
-    match response {
+/// `None`: upstream has no fields for it.
+pub fn response(response: &Response) -> Option<String> {
+    let head = || header(&response.header().cloned());
+    Some(match response {
         Response::Range(response) => range(response),
         Response::Put(response) => put(response),
         Response::DeleteRange(response) => delete(response),
         Response::Txn(response) => txn(response),
         Response::MemberList(response) => member_list(response),
-        // The commands that make these calls print lines of their own.
-        _ => String::new(),
+        Response::LeaseGrant(lease) => head() + &lease_fields(lease.id, lease.ttl),
+        Response::LeaseKeepAlive(lease) => head() + &lease_fields(lease.id, lease.ttl),
+        Response::LeaseTimeToLive(lease) => {
+            let keys: String = lease.keys.iter().map(|key| format!("\"Key\" : {}\n", quote_bytes(key))).collect();
+            format!("{}{}\"GrantedTTL\" : {}\n{keys}", head(), lease_fields(lease.id, lease.ttl), lease.granted_ttl)
+        }
+        Response::LeaseLeases(leases) => {
+            head() + &leases.leases.iter().map(|lease| format!("\"ID\" : {}\n", lease.id)).collect::<String>()
+        }
+        Response::Alarm(response) => alarm(response),
+        Response::RoleGet(response) => role_get(response),
+        Response::RoleList(response) => {
+            let roles: String = response.roles.iter().map(|role| format!(" {}", quote(role))).collect();
+            format!("{}\"Roles\" :{roles}\n", head())
+        }
+        Response::LeaseRevoke(_)
+        | Response::RoleAdd(_)
+        | Response::RoleDelete(_)
+        | Response::RoleGrantPermission(_)
+        | Response::RoleRevokePermission(_)
+        | Response::UserAdd(_)
+        | Response::UserDelete(_)
+        | Response::UserChangePassword(_)
+        | Response::UserGrantRole(_)
+        | Response::UserRevokeRole(_) => head(),
+        _ => return None,
+    })
+}
+
+fn lease_fields(id: i64, ttl: i64) -> String {
+    format!("\"ID\" : {id}\n\"TTL\" : {ttl}\n")
+}
+
+fn alarm(response: &AlarmResponse) -> String {
+    let mut out = header(&response.header);
+    for alarm in &response.alarms {
+        let kind = super::simple::alarm_name(alarm.alarm);
+        out += &format!("\"MemberID\" : {}\n\"AlarmType\" : {kind}\n\n", alarm.member_id);
     }
+    out
+}
+
+fn role_get(response: &AuthRoleGetResponse) -> String {
+    let mut out = header(&response.header);
+    for permission in &response.perm {
+        let kind = ["READ", "WRITE", "READWRITE"].get(permission.perm_type as usize).unwrap_or(&"READ");
+        out += &format!("\"PermType\" :  {kind}\n\"Key\" : {}\n", quote_bytes(&permission.key));
+        out += &format!("\"RangeEnd\" : {}\n", quote_bytes(&permission.range_end));
+    }
+    out
+}
+
+pub fn snapshot_status(status: &SnapshotStatus) -> String {
+    format!(
+        "\"Hash\" : {}\n\"Revision\" : {}\n\"Keys\" : {}\n\"Size\" : {}\n",
+        status.hash, status.revision, status.total_key, status.total_size
+    )
 }
 
 fn header(header: &Option<ResponseHeader>) -> String {

@@ -1,11 +1,12 @@
 //! `-w json`: Go's `encoding/json` of the Protobuf structs. Fields at their default are left out, bytes are base64.
 
 use super::super::filters::encode_base64;
-use super::EndpointHealth;
+use super::{EndpointHealth, SnapshotStatus};
 use super::go::json_string;
 use crate::etcd::api::{
-    DeleteRangeResponse, Event, HashKvResponse, KeyValue, Member, MemberListResponse, PutResponse, RangeResponse,
-    Response, ResponseHeader, ResponseOp, ResponseOpKind, StatusResponse, TxnResponse, WatchResponse,
+    AlarmMember, DeleteRangeResponse, Event, HashKvResponse, KeyValue, LeaseStatus, Member, MemberListResponse,
+    Permission, PutResponse, RangeResponse, Response, ResponseHeader, ResponseOp, ResponseOpKind, StatusResponse,
+    TxnResponse, WatchResponse,
 };
 
 /// An object under construction, field after field.
@@ -72,22 +73,95 @@ pub fn response(response: &Response) -> String {
         Response::Put(response) => put(response),
         Response::DeleteRange(response) => delete(response),
         Response::Txn(response) => txn(response),
-        Response::Compact(response) => Object::default().message("header", &response.header, header).end(),
         Response::MemberList(response) => member_list(response),
+        Response::MemberAdd(response) => Object::default()
+            .message("header", &response.header, header)
+            .message("member", &response.member, member)
+            .list("members", &response.members, member)
+            .end(),
+        Response::MemberRemove(response) => members(&response.header, &response.members),
+        Response::MemberUpdate(response) => members(&response.header, &response.members),
+        Response::MemberPromote(response) => members(&response.header, &response.members),
         Response::Status(response) => status(response),
         Response::HashKv(response) => hash_kv(response),
-        // No command here makes the other calls yet.
-        _ => String::new(),
+        Response::LeaseGrant(lease) => head(&lease.header)
+            .always("ID", lease.id)
+            .always("TTL", lease.ttl)
+            .always("Error", json_string(&lease.error))
+            .end(),
+        Response::LeaseKeepAlive(lease) => head(&lease.header).always("ID", lease.id).always("TTL", lease.ttl).end(),
+        Response::LeaseTimeToLive(lease) => head(&lease.header)
+            .always("id", lease.id)
+            .always("ttl", lease.ttl)
+            .always("granted-ttl", lease.granted_ttl)
+            .always("keys", list_or_null(&lease.keys, |key| format!("\"{}\"", encode_base64(key))))
+            .end(),
+        Response::LeaseLeases(leases) => {
+            let lease = |lease: &LeaseStatus| Object::default().always("id", lease.id).end();
+            head(&leases.header).always("leases", list(&leases.leases, lease)).end()
+        }
+        Response::Alarm(response) => Object::default()
+            .message("header", &response.header, header)
+            .list("alarms", &response.alarms, |alarm: &AlarmMember| {
+                Object::default().number("memberID", alarm.member_id).number("alarm", alarm.alarm).end()
+            })
+            .end(),
+        Response::AuthStatus(status) => Object::default()
+            .message("header", &status.header, header)
+            .flag("enabled", status.enabled)
+            .number("authRevision", status.auth_revision)
+            .end(),
+        Response::UserGet(user) => names(&user.header, "roles", &user.roles),
+        Response::UserList(users) => names(&users.header, "users", &users.users),
+        Response::RoleList(roles) => names(&roles.header, "roles", &roles.roles),
+        Response::RoleGet(role) => {
+            Object::default().message("header", &role.header, header).list("perm", &role.perm, permission).end()
+        }
+        // Nothing but a header.
+        response => Object::default().message("header", &response.header().cloned(), header).end(),
     }
 }
 
-fn header(header: &ResponseHeader) -> String {
+fn members(head: &Option<ResponseHeader>, members: &[Member]) -> String {
+    Object::default().message("header", head, header).list("members", members, member).end()
+}
+
+fn names(head: &Option<ResponseHeader>, name: &str, names: &[String]) -> String {
+    Object::default().message("header", head, header).list(name, names, |one| json_string(one)).end()
+}
+
+fn permission(permission: &Permission) -> String {
+    Object::default()
+        .number("permType", permission.perm_type)
+        .bytes("key", &permission.key)
+        .bytes("range_end", &permission.range_end)
+        .end()
+}
+
+pub fn snapshot_status(status: &SnapshotStatus) -> String {
+    Object::default()
+        .always("hash", status.hash)
+        .always("revision", status.revision)
+        .always("totalKey", status.total_key)
+        .always("totalSize", status.total_size)
+        .end()
+}
+
+fn header(head: &ResponseHeader) -> String {
+    header_fields(head).end()
+}
+
+/// An object that begins with a header's fields: how clientv3's own structs of leases look.
+fn head(head: &Option<ResponseHeader>) -> Object {
+    head.as_ref().map_or_else(Object::default, header_fields)
+}
+
+fn header_fields(header: &ResponseHeader) -> Object {
     Object::default()
         .number("cluster_id", header.cluster_id)
         .number("member_id", header.member_id)
         .number("revision", header.revision)
         .number("raft_term", header.raft_term)
-        .end()
 }
 
 fn pair(kv: &KeyValue) -> String {
@@ -142,17 +216,18 @@ fn txn(response: &TxnResponse) -> String {
         .end()
 }
 
+fn member(member: &Member) -> String {
+    Object::default()
+        .number("ID", member.id)
+        .text("name", &member.name)
+        .list("peerURLs", &member.peer_urls, |url| json_string(url))
+        .list("clientURLs", &member.client_urls, |url| json_string(url))
+        .flag("isLearner", member.is_learner)
+        .end()
+}
+
 fn member_list(response: &MemberListResponse) -> String {
-    let member = |member: &Member| {
-        Object::default()
-            .number("ID", member.id)
-            .text("name", &member.name)
-            .list("peerURLs", &member.peer_urls, |url| json_string(url))
-            .list("clientURLs", &member.client_urls, |url| json_string(url))
-            .flag("isLearner", member.is_learner)
-            .end()
-    };
-    Object::default().message("header", &response.header, header).list("members", &response.members, member).end()
+    members(&response.header, &response.members)
 }
 
 /// `member list --hex`: written by hand upstream, so it leaves out the revision and `isLearner` and says `clientURLS`.

@@ -11,7 +11,7 @@ pub mod table;
 use prost::Message;
 
 use super::text::from_bytes;
-use crate::etcd::api::{HashKvResponse, Response, StatusResponse, WatchResponse};
+use crate::etcd::api::{HashKvResponse, Request, Response, ResponseHeader, StatusResponse, WatchResponse};
 
 /// The value of `-w`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,27 +58,59 @@ pub struct EndpointHealth {
     pub error: Option<String>,
 }
 
+/// What `snapshot status` found out about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SnapshotStatus {
+    pub hash: u32,
+    pub revision: i64,
+    pub total_key: u64,
+    pub total_size: u64,
+}
+
 const NO_TABLE: &str = "table not supported as output format";
 const NO_PROTOBUF: &str = "protobuf not supported as output format";
+const NO_FIELDS: &str = "fields not supported as output format";
 
 impl Display {
-    /// The answer to a call, or why the format cannot show it.
-    pub fn response(&self, response: &Response) -> Result<String, String> {
+    /// The answer to a request, or why the format cannot show it.
+    pub fn answer(&self, request: &Request, response: &Response) -> Result<String, String> {
         match (self.format, response) {
             (Format::Table, Response::MemberList(list)) => Ok(table::member_list(list)),
             (Format::Table, _) => Err(NO_TABLE.to_owned()),
-            (Format::Protobuf, response) => Ok(from_bytes(&response.encode_to_vec())),
-            (Format::Simple, response) => Ok(simple::response(self, response)),
-            (Format::Fields, response) => Ok(fields::response(response)),
+            (Format::Protobuf, response) => protobuf(response),
+            (Format::Simple, response) => Ok(simple::answer(self, request, response)),
+            (Format::Fields, response) => fields::response(response).ok_or_else(|| NO_FIELDS.to_owned()),
             (Format::Json, Response::MemberList(list)) if self.hex => Ok(json::member_list_hex(list) + "\n"),
             (Format::Json, response) => Ok(json::response(response) + "\n"),
+        }
+    }
+
+    /// `move-leader` names the old leader, whom neither request nor response know.
+    pub fn moved_leader(&self, from: u64, to: u64, response: &Response) -> Result<String, String> {
+        match self.format {
+            Format::Simple => Ok(format!("Leadership transferred from {from:x} to {to:x}\n")),
+            Format::Fields => Err(NO_FIELDS.to_owned()),
+            Format::Table => Err(NO_TABLE.to_owned()),
+            Format::Protobuf => protobuf(response),
+            Format::Json => Ok(json::response(response) + "\n"),
+        }
+    }
+
+    pub fn snapshot_status(&self, status: &SnapshotStatus) -> Result<String, String> {
+        match self.format {
+            Format::Simple => Ok(lines(&table::snapshot_rows(status))),
+            Format::Table => Ok(table::snapshot_status(status)),
+            Format::Fields => Ok(fields::snapshot_status(status)),
+            Format::Json => Ok(json::snapshot_status(status) + "\n"),
+            Format::Protobuf => Err(NO_PROTOBUF.to_owned()),
         }
     }
 
     pub fn watch(&self, response: &WatchResponse) -> Result<String, String> {
         match self.format {
             Format::Table => Err(NO_TABLE.to_owned()),
-            Format::Protobuf => Ok(from_bytes(&response.encode_to_vec())),
+            // Event after event, without anything between them.
+            Format::Protobuf => Ok(response.events.iter().map(|event| from_bytes(&event.encode_to_vec())).collect()),
             Format::Simple => Ok(simple::watch(self, response)),
             Format::Fields => Ok(fields::watch(response)),
             Format::Json => Ok(json::watch(response) + "\n"),
@@ -115,6 +147,33 @@ impl Display {
             Format::Protobuf => Err(NO_PROTOBUF.to_owned()),
         }
     }
+}
+
+/// Of a lease's answers clientv3's structs know only their header's encoding, and of a revoked one none at all.
+fn protobuf(response: &Response) -> Result<String, String> {
+    let header = || response.header().cloned().unwrap_or_default();
+    match response {
+        Response::LeaseGrant(_)
+        | Response::LeaseKeepAlive(_)
+        | Response::LeaseTimeToLive(_)
+        | Response::LeaseLeases(_) => Ok(from_bytes(&header().encode_to_vec())),
+        Response::LeaseRevoke(_) => {
+            let shown = proto_text(&header());
+            Err(format!("marshal unsupported for type clientv3.LeaseRevokeResponse ({{{shown} {{}} [] 0}})"))
+        }
+        response => Ok(from_bytes(&response.encode_to_vec())),
+    }
+}
+
+/// A header as Go's Protobuf prints a message: what is not at its default, each with a blank behind.
+fn proto_text(header: &ResponseHeader) -> String {
+    let fields = [
+        ("cluster_id", header.cluster_id.to_string()),
+        ("member_id", header.member_id.to_string()),
+        ("revision", header.revision.to_string()),
+        ("raft_term", header.raft_term.to_string()),
+    ];
+    fields.iter().filter(|(_, value)| value != "0").map(|(name, value)| format!("{name}:{value} ")).collect()
 }
 
 /// Rows as `a, b, c`.

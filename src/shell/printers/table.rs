@@ -1,7 +1,7 @@
 //! `-w table`, as the Go package `tablewriter` draws it: headings in capitals and centred, cells to the right.
 
 use super::super::text::shown;
-use super::EndpointHealth;
+use super::{EndpointHealth, SnapshotStatus};
 use crate::etcd::api::{HashKvResponse, MemberListResponse, StatusResponse};
 
 /// A cell's text is wrapped at this width.
@@ -79,6 +79,20 @@ pub fn endpoint_health(list: &[EndpointHealth]) -> String {
         vec![endpoint.clone(), healthy, took.clone(), error.clone().unwrap_or_default()]
     };
     draw(&["endpoint", "health", "took", "error"], &list.iter().map(row).collect::<Vec<_>>())
+}
+
+pub fn snapshot_rows(status: &SnapshotStatus) -> Vec<Vec<String>> {
+    let size = i64::try_from(status.total_size).unwrap_or(i64::MAX);
+    vec![vec![
+        format!("{:x}", status.hash),
+        status.revision.to_string(),
+        status.total_key.to_string(),
+        human_bytes(size),
+    ]]
+}
+
+pub fn snapshot_status(status: &SnapshotStatus) -> String {
+    draw(&["hash", "revision", "total keys", "total size"], &snapshot_rows(status))
 }
 
 /// As Go's package `humanize` shows a size: two digits below ten units, whole units above; a unit is a thousand of the last.
