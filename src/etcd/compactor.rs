@@ -91,8 +91,9 @@ impl Member {
             && let Some(revision) = self.compactor.due(current, at.now)
         {
             let request = Request::Compact(CompactionRequest { revision, physical: false });
+            // The next time counts from its end.
             let purpose = Purpose::AutoCompaction(revision);
-            self.propose_own(at, purpose, InternalRaftRequest::of(&request), out);
+            return self.propose_own(at, purpose, InternalRaftRequest::of(&request), out);
         }
         self.begin_compactor(out);
     }

@@ -206,6 +206,7 @@ impl Member {
                 if result.is_ok() || result.is_err_and(|status| status == compacted) {
                     self.compactor.succeeded(revision, at.now);
                 }
+                self.begin_compactor(out);
             }
             Purpose::Publish | Purpose::Alarm | Purpose::Checkpoint => {}
         }

@@ -101,6 +101,7 @@ fn a_checkpoint_survives_the_leader() {
     engine.stop(leader);
     engine.run_while(|engine| engine.leader().is_none());
     let next = engine.leader().unwrap();
+    engine.run_for(Micros::from_secs(1));
     let left = time_to_live(&mut engine, next, 7).ttl;
     assert!((690..=702).contains(&left), "{left} s are left");
 }

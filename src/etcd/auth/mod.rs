@@ -314,9 +314,7 @@ impl AuthStore {
             return Err(EtcdError::AuthOldRevision);
         }
         let user = self.accounts.users.get(&info.username).ok_or(EtcdError::PermissionDenied)?;
-        if has_role(user, ROOT)
-            || self.accounts.permitted.get(&info.username).is_some_and(|permitted| allows(permitted))
-        {
+        if has_role(user, ROOT) || self.accounts.permitted.get(&info.username).is_some_and(allows) {
             Ok(())
         } else {
             Err(EtcdError::PermissionDenied)

@@ -148,10 +148,6 @@ impl Watched {
             let Ok(response) = told else { continue };
             let header = response.header.as_ref().map_or(0, |header| header.revision);
             if response.events.is_empty() {
-                if header < last || header < bookmark {
-                    let what = format!("at {at} progress to {header} was notified after {last} and {bookmark}");
-                    broken.push(self.broke(Guarantee::Bookmarkable, what));
-                }
                 bookmark = bookmark.max(header);
                 continue;
             }
