@@ -199,7 +199,11 @@ impl Check {
     /// entries and were lost have brought those back.
     pub(super) fn started(&mut self, host: HostId, first: Index, terms: impl Iterator<Item = Term>) {
         let log = &mut self.logs[usize::from(host.0)];
-        log.truncate(first.0 as usize - 1);
+        let compacted = first.0 as usize - 1;
+        log.truncate(compacted);
+        // Of what was compacted nothing can be told but that it was applied.
+        let covered = self.applied.iter().take(compacted).skip(log.len());
+        log.extend(covered.map(|(entry, _)| entry.term));
         log.extend(terms);
     }
 

@@ -7,6 +7,7 @@
 use super::history::watch::Watched;
 use super::history::{History, Truth};
 use super::{Input, Lab, Scenario, Violation};
+use crate::etcd::Snapshots;
 use crate::sim::{Fault, HostId, Micros, Ppm, Prng, SimTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -68,10 +69,11 @@ pub fn replay_command(seed: u64, scenario: &Scenario) -> String {
     format!("cargo run --no-default-features --bin lab -- fuzz --members {members} --seed {seed}{without}")
 }
 
-/// Lives through [`TROUBLE`] with this seed.
+/// Lives through [`TROUBLE`] with this seed. Every other life has members that compact their logs all the time.
 pub fn run(seed: u64, scenario: Scenario) -> Outcome {
+    let snapshots = if seed.is_multiple_of(2) { Snapshots { count: 50, catch_up: 10 } } else { scenario.snapshots };
     let mut life = Life {
-        lab: Lab::new(Scenario { terminals: TERMINALS, ..scenario }, seed),
+        lab: Lab::new(Scenario { terminals: TERMINALS, snapshots, ..scenario }, seed),
         prng: Prng::stream(seed, "fuzz"),
         off: BTreeSet::new(),
         quiet: SimTime::ZERO,
