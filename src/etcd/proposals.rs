@@ -162,9 +162,14 @@ impl Member {
         while self.proposals.deadlines.front().is_some_and(|(deadline, _)| *deadline <= at.now) {
             let Some((_, id)) = self.proposals.deadlines.pop_front() else { return };
             let Some(proposal) = self.proposals.waiting.remove(&id) else { continue };
-            self.proposals.parked.retain(|(parked, _)| *parked != id);
-            let error = self.why_timed_out(proposal.began);
-            self.proposal_failed(at, proposal.purpose, error.into(), out);
+            let status = match self.proposals.parked.iter().position(|(parked, _)| *parked == id) {
+                Some(place) => {
+                    self.proposals.parked.remove(place);
+                    never_proposed()
+                }
+                None => self.why_timed_out(proposal.began).into(),
+            };
+            self.proposal_failed(at, proposal.purpose, status, out);
         }
     }
 
@@ -215,6 +220,11 @@ impl Member {
     fn proposal_failed(&mut self, at: Moment, purpose: Purpose, status: Status, out: &mut Outbox) {
         self.proposal_ended(at, purpose, Err(status), out);
     }
+}
+
+/// Nobody led the whole time; etcd says of its own deadline what gRPC says of a client's.
+fn never_proposed() -> Status {
+    Status { code: Code::Unknown, message: "context deadline exceeded".to_owned() }
 }
 
 pub fn alarm_request(alarm: Alarm, member_id: u64) -> api::AlarmRequest {

@@ -15,7 +15,7 @@ const START: SimTime = SimTime(8_000_000);
 /// How long a command may take.
 const PATIENCE: Micros = Micros::from_secs(120);
 /// Between two steps.
-const PAUSE: Micros = Micros::from_millis(50);
+const PAUSE: Micros = Micros::from_millis(300);
 /// What runs beside has so long to begin, and to say what it has to say before it is ended.
 const BESIDE: Micros = Micros::from_millis(700);
 /// A command that does not end by itself was killed by the recorder after a few seconds.
