@@ -317,7 +317,7 @@ impl Member {
         let id = PeerId(log.node_id);
         let mut applier = new_applier(cluster, log.cluster_id);
         let mut storage = MemStorage::new();
-        let start = database.as_ref().map(snap::stands_at).unwrap_or_default();
+        let start = database.as_ref().map(|database| snap::stands_at(database, &log.snapshot)).unwrap_or_default();
         if let Some(database) = database {
             let snapshot = Snapshot { metadata: start.clone(), ..Snapshot::default() };
             storage.apply_snapshot(Arc::new(snapshot)).expect("the first one");

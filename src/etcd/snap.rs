@@ -56,9 +56,13 @@ pub fn open(disk: &mut Disk, noted: &SnapshotMetadata, lessor: impl Fn() -> Less
     Ok(database)
 }
 
-/// Where a database stands in the log.
-pub fn stands_at(database: &Backend) -> SnapshotMetadata {
+/// Where a database stands in the log, which may have `noted` that very place: then the log knows who takes part, and the
+/// database may still name the members of the cluster that it was saved in.
+pub fn stands_at(database: &Backend, noted: &SnapshotMetadata) -> SnapshotMetadata {
     let (index, term) = database.tables.applied();
+    if noted.index.0 == index {
+        return noted.clone();
+    }
     let conf_state = database.tables.conf_state().unwrap_or_default();
     SnapshotMetadata { conf_state, index: Index(index), term: Term(term) }
 }

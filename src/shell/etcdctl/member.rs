@@ -1,5 +1,7 @@
 //! `member …` and `move-leader`.
 
+use std::collections::BTreeSet;
+
 use super::super::printers::Format;
 use super::super::printers::go::quote;
 use super::super::process::{Ask, Asks, CallError, Tell, Token};
@@ -78,8 +80,8 @@ pub struct Add {
     name: String,
     urls: String,
     request: MemberAddRequest,
-    /// The id of the new member, and who answered, once it is added.
-    added: Option<(u64, u64)>,
+    /// The id of the new member, once it is added, and who has answered since: they know it.
+    added: Option<(u64, BTreeSet<u64>)>,
 }
 
 impl Add {
@@ -109,7 +111,7 @@ impl Add {
         let from = response.header().map_or(0, |header| header.member_id);
         match response {
             Response::MemberAdd(added) => {
-                self.added = Some((added.member.as_ref().map_or(0, |member| member.id), from));
+                self.added = Some((added.member.as_ref().map_or(0, |member| member.id), BTreeSet::from([from])));
                 let request = Request::MemberAdd(self.request.clone());
                 asks.print(shown(self.client.display.answer(&request, &Response::MemberAdd(added)))?);
                 if self.client.display.format != Format::Simple {
@@ -118,9 +120,9 @@ impl Add {
                 self.client.ask(Token(0), list(), asks);
             }
             Response::MemberList(found) => {
-                let Some((id, asked)) = self.added else { return Ok(None) };
-                if asked == from {
-                    asks.print(self.settings(id, &found.members));
+                let Some((id, up_to_date)) = &self.added else { return Ok(None) };
+                if up_to_date.contains(&from) {
+                    asks.print(self.settings(*id, &found.members));
                     return Ok(Some(0));
                 }
                 // Another member answered, whose list may be old: a read brings it up to date.
@@ -128,7 +130,10 @@ impl Add {
                 self.client.ask(Token(0), Request::Range(request), asks);
             }
             Response::Range(_) => {
-                self.added = self.added.map(|(id, _)| (id, from));
+                // 3.5.1 remembers only the last that answered, and with several endpoints in turn never meets it again.
+                if let Some((_, up_to_date)) = &mut self.added {
+                    up_to_date.insert(from);
+                }
                 self.client.ask(Token(0), list(), asks);
             }
             _ => {}
