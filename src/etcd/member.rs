@@ -317,7 +317,11 @@ impl Member {
         let id = PeerId(log.node_id);
         let mut applier = new_applier(cluster, log.cluster_id);
         let mut storage = MemStorage::new();
-        let start = database.as_ref().map(snap::stands_at).unwrap_or_default();
+        let start = match database.as_ref().map(snap::stands_at).unwrap_or_default() {
+            // As in etcd, who votes is what was noted with the snapshot: a restored database tells of the cluster it is from.
+            at if at.index == log.snapshot.index => log.snapshot.clone(),
+            at => at,
+        };
         if let Some(database) = database {
             let snapshot = Snapshot { metadata: start.clone(), ..Snapshot::default() };
             storage.apply_snapshot(Arc::new(snapshot)).expect("the first one");
