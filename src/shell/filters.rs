@@ -580,14 +580,15 @@ fn grep(arguments: &[String]) -> Read {
     Ok((kind, options.rest))
 }
 
-/// `-5` as short for `-n 5`.
+/// `-5` as short for `-n 5`, which is what the first word may be.
 fn old_count(arguments: &[String]) -> Vec<String> {
-    let short = |argument: &String| argument.strip_prefix('-').is_some_and(|n| n.parse::<usize>().is_ok());
-    let expand = |argument: &String| match short(argument) {
-        true => format!("-n{}", &argument[1..]),
-        false => argument.clone(),
-    };
-    arguments.iter().map(expand).collect()
+    let mut arguments = arguments.to_vec();
+    if let Some(first) = arguments.first_mut()
+        && let Some(count) = first.strip_prefix('-').filter(|count| count.parse::<usize>().is_ok())
+    {
+        *first = format!("-n{count}");
+    }
+    arguments
 }
 
 fn head(arguments: &[String]) -> Read {
@@ -875,6 +876,8 @@ mod tests {
         assert_eq!(run("sort", &["-n"], "10\n9\n-1\n"), "-1\n9\n10\n");
         assert_eq!(run("head", &["-2"], "1\n2\n3\n"), "1\n2\n");
         assert_eq!(run("tail", &["-n", "1"], "1\n2\n3\n"), "3\n");
+        assert_eq!(run("tail", &["-1"], "1\n2\n3\n"), "3\n");
+        assert_eq!(run("head", &["-c", "-2"], "1\n2\n3\n"), "1\n2\n");
         assert_eq!(run("grep", &["-v", "b"], "abc\nxyz\n"), "xyz\n");
         assert_eq!(run("grep", &["-c", "b"], "abc\nb\nxyz\n"), "2\n");
         assert_eq!(run("wc", &["-l"], "a\nb\n"), "2\n");
