@@ -536,14 +536,7 @@ impl Client {
     }
 
     /// `Authenticate` was answered: what waited for it goes on or fails.
-    fn logged_in(
-        &mut self,
-        now: SimTime,
-        id: CallId,
-        told: bool,
-        result: Result<Response, Status>,
-        out: &mut Outbox,
-    ) {
+    fn logged_in(&mut self, now: SimTime, id: CallId, told: bool, result: Result<Response, Status>, out: &mut Outbox) {
         self.login = match &result {
             Ok(Response::Authenticate(response)) => Login::Done(Some(response.token.as_str().into())),
             Err(status) if status.message == EtcdError::AuthNotEnabled.text() => Login::Needless,
@@ -558,8 +551,7 @@ impl Client {
             self.send_waiting(out);
             return self.carry_watches(now, out);
         };
-        let waiting: Vec<CallId> =
-            self.calls.iter().filter(|(_, call)| call.on.is_none()).map(|(id, _)| *id).collect();
+        let waiting: Vec<CallId> = self.calls.iter().filter(|(_, call)| call.on.is_none()).map(|(id, _)| *id).collect();
         for call in waiting {
             match self.calls.get(&call).map(|call| call.purpose) {
                 Some(Purpose::Renewal(key)) => self.renewal_failed(call, key, out),

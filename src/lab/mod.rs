@@ -30,8 +30,8 @@ pub use input::{Input, Logged};
 pub use scenario::Scenario;
 pub use timeline::Timeline;
 pub use witness::Witness;
-pub use workstation::{Terminal, Workstation};
 use workstation::Install;
+pub use workstation::{Terminal, Workstation};
 
 /// What hosts of this world tell themselves later.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -21,18 +21,20 @@ pub struct Dd {
 impl Dd {
     /// Operands such as `of=file bs=1 seek=9000`, and the file to read.
     pub fn read(arguments: &[String]) -> Result<(Dd, Vec<String>), String> {
-        let mut plan =
-            Dd { target: None, block: 512, count: None, skip: 0, seek: 0, truncate: true, report: true };
+        let mut plan = Dd { target: None, block: 512, count: None, skip: 0, seek: 0, truncate: true, report: true };
         let mut files = Vec::new();
         for argument in arguments {
-            let (name, value) = argument.split_once('=').ok_or_else(|| format!("dd: unrecognized operand '{argument}'"))?;
+            let (name, value) =
+                argument.split_once('=').ok_or_else(|| format!("dd: unrecognized operand '{argument}'"))?;
             let number = || {
                 let (digits, unit) = match value.strip_suffix(['K', 'k']) {
                     Some(digits) => (digits, 1 << 10),
                     None => value.strip_suffix('M').map_or((value, 1), |digits| (digits, 1 << 20)),
                 };
                 let number = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
-                number.filter(|number| *number <= HELD_BYTES_MAX).ok_or_else(|| format!("dd: invalid number: '{value}'"))
+                number
+                    .filter(|number| *number <= HELD_BYTES_MAX)
+                    .ok_or_else(|| format!("dd: invalid number: '{value}'"))
             };
             match name {
                 "if" => files = vec![value.to_owned()],

@@ -4,9 +4,9 @@
 use super::Machine;
 use super::environment::Environment;
 use super::etcdctl;
-use super::etcdutl;
 use super::etcdctl::flags::{Flag, Kind};
 use super::etcdctl::table::{Command, GLOBAL, HELP};
+use super::etcdutl;
 use super::grammar::is_name;
 use super::lab_cmd;
 use super::printers::FORMATS;
@@ -36,7 +36,9 @@ pub fn complete(line: &str, cursor: usize, machine: &Machine, environment: &Envi
     };
     match program.as_str() {
         "etcdctl" => complete_etcdctl(arguments, start, current, machine),
-        "etcdutl" => sorted(start, current, etcdutl::subcommands(arguments).iter().map(|name| (*name).to_owned()).collect()),
+        "etcdutl" => {
+            sorted(start, current, etcdutl::subcommands(arguments).iter().map(|name| (*name).to_owned()).collect())
+        }
         "lab" => sorted(start, current, lab_words(arguments, machine)),
         "export" | "unset" => sorted(start, current, environment.exported().map(|(name, _)| name.to_owned()).collect()),
         _ => Completion { start, candidates: Vec::new() },

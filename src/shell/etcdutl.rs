@@ -45,7 +45,8 @@ struct Command {
     required: &'static [&'static str],
 }
 
-const WRITE_OUT: Flag = Flag::text("write-out", "simple", "set the output format (fields, json, protobuf, simple, table)").short('w');
+const WRITE_OUT: Flag =
+    Flag::text("write-out", "simple", "set the output format (fields, json, protobuf, simple, table)").short('w');
 const HELP: Flag = Flag::bool("help", "false", "").short('h');
 
 const COMMANDS: &[Command] = &[
@@ -122,7 +123,8 @@ impl Etcdutl {
             Ok(found) => found,
             Err(word) => {
                 let names = children(None).map(|command| command.name);
-                let message = format!("unknown command {} for \"etcdutl\"{}", quote(&word), suggestions_among(&word, names));
+                let message =
+                    format!("unknown command {} for \"etcdutl\"{}", quote(&word), suggestions_among(&word, names));
                 asks.complain(format!("Error: {message}\nRun 'etcdutl --help' for usage.\nError: {message}\n"));
                 return EXIT_ERROR;
             }
@@ -391,7 +393,13 @@ fn restore_into(
     let shown = |(name, value): &(&str, &str)| format!("\"{name}\": {}", json_string(value));
     let places = places.iter().map(shown).collect::<Vec<_>>().join(", ");
     let trace = restore_trace(tool == Tool::Etcdctl);
-    log(now, "snapshot/v3_snapshot.go:251", "restoring snapshot", &format!("{{{places}, \"stack\": \"{trace}\"}}"), asks);
+    log(
+        now,
+        "snapshot/v3_snapshot.go:251",
+        "restoring snapshot",
+        &format!("{{{places}, \"stack\": \"{trace}\"}}"),
+        asks,
+    );
     let file = asks.files.read(path).map_err(|error| format!("open {path}: {}", error.in_go()))?;
     // What upstream has copied when it finds the file to be damaged.
     let go = |error: FileError| error.in_go();

@@ -266,7 +266,8 @@ impl Files {
     /// `rm -r`
     pub fn remove_all(&mut self, path: &str) -> Result<(), FileError> {
         let path = absolute(path);
-        let mut inside: Vec<String> = self.below(&path).map(|(name, _)| name.clone()).filter(|name| *name != "/").collect();
+        let mut inside: Vec<String> =
+            self.below(&path).map(|(name, _)| name.clone()).filter(|name| *name != "/").collect();
         while let Some(name) = inside.pop() {
             self.remove(&name)?;
         }

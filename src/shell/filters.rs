@@ -31,17 +31,53 @@ pub struct Filter {
 enum Kind {
     Cat,
     Date,
-    Grep { text: String, invert: bool, ignore_case: bool, count: bool, only: bool },
-    Head { lines: Amount, bytes: Option<Amount> },
-    Tail { lines: Amount, bytes: Option<Amount> },
-    Sort { reverse: bool, numeric: bool, unique: bool },
-    Uniq { count: bool },
-    Wc { lines: bool, words: bool, bytes: bool },
-    Base64 { decode: bool, wrap: usize },
-    Paste { delimiter: char },
-    Cut { delimiter: char, fields: Vec<usize> },
-    Tr { from: Vec<char>, to: Option<Vec<char>> },
-    Tee { append: bool, targets: Vec<String> },
+    Grep {
+        text: String,
+        invert: bool,
+        ignore_case: bool,
+        count: bool,
+        only: bool,
+    },
+    Head {
+        lines: Amount,
+        bytes: Option<Amount>,
+    },
+    Tail {
+        lines: Amount,
+        bytes: Option<Amount>,
+    },
+    Sort {
+        reverse: bool,
+        numeric: bool,
+        unique: bool,
+    },
+    Uniq {
+        count: bool,
+    },
+    Wc {
+        lines: bool,
+        words: bool,
+        bytes: bool,
+    },
+    Base64 {
+        decode: bool,
+        wrap: usize,
+    },
+    Paste {
+        delimiter: char,
+    },
+    Cut {
+        delimiter: char,
+        fields: Vec<usize>,
+    },
+    Tr {
+        from: Vec<char>,
+        to: Option<Vec<char>>,
+    },
+    Tee {
+        append: bool,
+        targets: Vec<String>,
+    },
     /// `hexdump -C`
     Hexdump,
     Xxd,
@@ -101,8 +137,7 @@ impl Filter {
             "paste" => paste(arguments),
             "cut" => cut(arguments),
             "tr" => tr(arguments).map(|kind| (kind, Vec::new())),
-            "tee" => plain(Kind::Cat, "a")
-                .map(|(_, targets)| (Kind::Tee { append: flag('a'), targets }, Vec::new())),
+            "tee" => plain(Kind::Cat, "a").map(|(_, targets)| (Kind::Tee { append: flag('a'), targets }, Vec::new())),
             "hexdump" if !flag('C') => Err("hexdump: this lab's hexdump is `hexdump -C'".to_owned()),
             "hexdump" => plain(Kind::Hexdump, "C"),
             "xxd" => plain(Kind::Xxd, ""),
@@ -300,8 +335,10 @@ impl Filter {
     /// Reads its files one after another, and says how that went.
     fn read_files(&mut self, now: SimTime, asks: &mut Asks) -> i32 {
         let names = std::mem::take(&mut self.files);
-        let one_by_one =
-            matches!(self.kind, Kind::Wc { .. } | Kind::Grep { .. } | Kind::Head { .. } | Kind::Tail { .. } | Kind::Sha256);
+        let one_by_one = matches!(
+            self.kind,
+            Kind::Wc { .. } | Kind::Grep { .. } | Kind::Head { .. } | Kind::Tail { .. } | Kind::Sha256
+        );
         let (mut whole, mut status) = (String::new(), i32::from(matches!(self.kind, Kind::Grep { .. })));
         let mut contents = Vec::new();
         for name in &names {
@@ -348,7 +385,9 @@ impl Filter {
             }
             ("/dev/zero", Kind::Dd(plan)) if plan.wanted().is_some() => Ok("\0".repeat(plan.wanted().unwrap_or(0))),
             ("/dev/zero", _) => Err("/dev/zero: it never ends; in this lab `head -c' reads from it".to_owned()),
-            _ => asks.files.read(name).map(|bytes| text::from_bytes(&bytes)).map_err(|error| format!("{name}: {error}")),
+            _ => {
+                asks.files.read(name).map(|bytes| text::from_bytes(&bytes)).map_err(|error| format!("{name}: {error}"))
+            }
         }
     }
 
@@ -396,7 +435,8 @@ fn word_counts(wanted: [bool; 3], contents: &[(&str, String)]) -> String {
     let alone = counted.len() == 1 && wanted.iter().filter(|wanted| **wanted).count() == 1;
     let width = if alone { 1 } else { total[2].max(1).ilog10() as usize + 1 };
     let line = |name: &str, counts: [usize; 3]| {
-        let shown = wanted.iter().zip(counts).filter(|(wanted, _)| **wanted).map(|(_, count)| format!("{count:>width$}"));
+        let shown =
+            wanted.iter().zip(counts).filter(|(wanted, _)| **wanted).map(|(_, count)| format!("{count:>width$}"));
         shown.chain([name.to_owned()]).collect::<Vec<_>>().join(" ") + "\n"
     };
     let mut out: String = counted.iter().map(|(name, counts)| line(name, *counts)).collect();

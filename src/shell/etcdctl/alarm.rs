@@ -1,7 +1,7 @@
 //! `alarm disarm`: asks which alarms there are and lifts each.
 
-use super::super::process::{Asks, Tell, Token};
 use super::super::printers::Format;
+use super::super::process::{Asks, Tell, Token};
 use super::call::shown;
 use super::client::Client;
 use super::{EXIT_ERROR, Failure, Step};

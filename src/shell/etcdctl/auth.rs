@@ -92,9 +92,8 @@ pub enum Password {
 
 pub fn user_add(parsed: &Parsed) -> Result<Password, Failure> {
     let argument = &parsed.positional[0];
-    let known = |name: &str, password: &str, no_password: bool| {
-        Password::Known(user_add_request(name, password, no_password))
-    };
+    let known =
+        |name: &str, password: &str, no_password: bool| Password::Known(user_add_request(name, password, no_password));
     if is_on(parsed, "user add", "no-password") {
         return Ok(known(argument, "", true));
     }

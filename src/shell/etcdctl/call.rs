@@ -1,7 +1,7 @@
 //! Commands that are one call and the printing of its answer.
 
-use super::super::process::{Asks, CallError, NO_DEADLINE, Tell, Token};
 use super::super::printers::Format;
+use super::super::process::{Asks, CallError, NO_DEADLINE, Tell, Token};
 use super::client::{Client, error_text};
 use super::{EXIT_BAD_ARGS, EXIT_BAD_CONNECTION, EXIT_BAD_FEATURE, EXIT_ERROR, Failure, Step};
 use crate::etcd::api::{Request, Response};

@@ -82,7 +82,10 @@ impl Check {
         Ok(Load { limit, clients, key_bytes, value_bytes })
     }
 
-    pub fn plan(command: &Command, parsed: &Parsed) -> Result<impl FnOnce(Client, &mut Asks) -> Check + use<>, Failure> {
+    pub fn plan(
+        command: &Command,
+        parsed: &Parsed,
+    ) -> Result<impl FnOnce(Client, &mut Asks) -> Check + use<>, Failure> {
         let load = Check::load(command, parsed)?;
         let perf = command.action == Action::CheckPerf;
         let prefix = Bytes::copy_from_slice(text(parsed, command.name, "prefix").as_bytes());
@@ -380,7 +383,19 @@ mod tests {
     #[test]
     fn figures_read_as_go_prints_them() {
         assert_eq!(seconds(Micros(84_457)), "0.084457s");
-        assert_eq!(deviation(&[Micros(2_000), Micros(4_000), Micros(4_000), Micros(4_000), Micros(5_000), Micros(5_000), Micros(7_000), Micros(9_000)]), Micros(2_000));
+        assert_eq!(
+            deviation(&[
+                Micros(2_000),
+                Micros(4_000),
+                Micros(4_000),
+                Micros(4_000),
+                Micros(5_000),
+                Micros(5_000),
+                Micros(7_000),
+                Micros(9_000)
+            ]),
+            Micros(2_000)
+        );
         assert_eq!(deviation(&[]), Micros(0));
     }
 }

@@ -74,22 +74,19 @@ impl Elect {
                 }
                 Ok(None)
             }
-            Told::Expired if self.stage == Stage::Leading => {
-                Err(Failure::new(EXIT_ERROR, "elect: session expired"))
-            }
+            Told::Expired if self.stage == Stage::Leading => Err(Failure::new(EXIT_ERROR, "elect: session expired")),
             Told::Expired => Ok(None),
             Told::Other(Tell::Answer { token: CALL, result }) => {
                 let result = result.map_err(|error| self.session.client.failed(now, &error, asks));
                 self.answered(result, asks)
             }
             Told::Other(Tell::Watch { token, result }) => match self.stage {
-                Stage::Waiting(watch) | Stage::Empty(watch) | Stage::Observing(watch) if watch == token => {
-                    match result {
-                        Ok(response) if !response.canceled => self.watched(token, &response, asks),
-                        Ok(response) => self.lost(response.cancel_reason, asks),
-                        Err(status) => self.lost(error_text(&status), asks),
-                    }
-                }
+                Stage::Waiting(watch) | Stage::Empty(watch) | Stage::Observing(watch) if watch == token => match result
+                {
+                    Ok(response) if !response.canceled => self.watched(token, &response, asks),
+                    Ok(response) => self.lost(response.cancel_reason, asks),
+                    Err(status) => self.lost(error_text(&status), asks),
+                },
                 _ => Ok(None),
             },
             Told::Other(_) => Ok(None),
@@ -195,7 +192,10 @@ impl Elect {
                         break;
                     }
                     let kvs = event.kv.iter().cloned().collect();
-                    self.show(RangeResponse { header: response.header.clone(), kvs, ..RangeResponse::default() }, asks)?;
+                    self.show(
+                        RangeResponse { header: response.header.clone(), kvs, ..RangeResponse::default() },
+                        asks,
+                    )?;
                 }
             }
             _ => {}

@@ -144,8 +144,7 @@ impl Lock {
             Some(ResponseOpKind::Range(range)) => range.kvs.first(),
             _ => None,
         };
-        self.revision =
-            if txn.succeeded { revision } else { read(0).map_or(revision, |own| own.create_revision) };
+        self.revision = if txn.succeeded { revision } else { read(0).map_or(revision, |own| own.create_revision) };
         match read(1) {
             Some(owner) if owner.create_revision != self.revision => {
                 self.look(asks);

@@ -105,17 +105,15 @@ impl Mirror {
                 asks.push(Ask::Sleep { token: REPORTS, span: REPORT });
             }
             Tell::Answer { token: SOURCE, result } => {
-                let answer =
-                    result.map_err(|error| Failure::new(EXIT_ERROR, self.client.failed(now, &error, asks)))?;
+                let answer = result.map_err(|error| Failure::new(EXIT_ERROR, self.client.failed(now, &error, asks)))?;
                 if let Response::Range(range) = answer {
                     self.read(range);
                 }
             }
             Tell::Answer { token: DESTINATION, result } => {
                 let endpoint = self.destination.endpoints[0].clone();
-                result.map_err(|error| {
-                    Failure::new(EXIT_ERROR, self.client.failed_at(now, &endpoint, &error, asks))
-                })?;
+                result
+                    .map_err(|error| Failure::new(EXIT_ERROR, self.client.failed_at(now, &endpoint, &error, asks)))?;
                 self.copied += self.writing.take().unwrap_or(0);
             }
             Tell::Watch { token: CHANGES, result } => match result {

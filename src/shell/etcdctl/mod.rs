@@ -315,9 +315,7 @@ impl Etcdctl {
                 Ok(running(Run::Disarm(Box::new(alarm::Disarm::new(client, asks)))))
             }
             Action::Defrag if !kv::text(&parsed, command.name, "data-dir").is_empty() => {
-                asks.complain(
-                    "Use `etcdutl defrag` instead. The --data-dir is going to be decomissioned in v3.6.\n\n",
-                );
+                asks.complain("Use `etcdutl defrag` instead. The --data-dir is going to be decomissioned in v3.6.\n\n");
                 match super::etcdutl::defragment(now, kv::text(&parsed, command.name, "data-dir"), asks) {
                     // Upstream goes on with the members.
                     0 => self.endpoints(now, command, parsed, asks),
@@ -471,12 +469,10 @@ impl Etcdctl {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, tell) {
             (State::New, Tell::Start) => self.start(now, asks),
-            (State::Asking { mut prompt, command, parsed }, Tell::Stdin(chunk)) => {
-                match prompt.typed(&chunk, asks)? {
-                    Some((password, rest)) => self.answered(now, (prompt, command, parsed), &password, rest, asks),
-                    None => Ok(State::Asking { prompt, command, parsed }),
-                }
-            }
+            (State::Asking { mut prompt, command, parsed }, Tell::Stdin(chunk)) => match prompt.typed(&chunk, asks)? {
+                Some((password, rest)) => self.answered(now, (prompt, command, parsed), &password, rest, asks),
+                None => Ok(State::Asking { prompt, command, parsed }),
+            },
             (State::Asking { mut prompt, command, parsed }, Tell::StdinClosed) => {
                 let password = prompt.closed(asks)?.unwrap_or_default();
                 self.answered(now, (prompt, command, parsed), &password, String::new(), asks)

@@ -11,8 +11,12 @@ const BYTES_MAX: usize = 64 * 1024;
 pub enum Purpose {
     /// `--user name`
     Login,
-    UserAdd { name: String },
-    UserPasswd { name: String },
+    UserAdd {
+        name: String,
+    },
+    UserPasswd {
+        name: String,
+    },
 }
 
 /// A question for a password, asked twice for a new one.

@@ -50,8 +50,7 @@ impl Session {
     pub fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Asks) -> Result<Told, Failure> {
         match tell {
             Tell::Answer { token: GRANT, result } => {
-                let answer =
-                    result.map_err(|error| Failure::new(EXIT_ERROR, self.client.failed(now, &error, asks)))?;
+                let answer = result.map_err(|error| Failure::new(EXIT_ERROR, self.client.failed(now, &error, asks)))?;
                 if let Response::LeaseGrant(granted) = answer {
                     self.lease = granted.id;
                     asks.push(Ask::KeepAlive { token: KEEP_ALIVE, via: self.client.via.clone(), lease: self.lease });

@@ -201,10 +201,7 @@ pub fn of_compare(bad: &BadCompare) -> String {
             "go.etcd.io/etcd/etcdctl/v3/ctlv3.Start(0x0, 0x155bf90)".to_owned(),
             format!("{SOURCE}/etcdctl/ctlv3/ctl.go:107 +0x7a"),
         ),
-        (
-            "go.etcd.io/etcd/etcdctl/v3/ctlv3.MustStart()".to_owned(),
-            format!("{SOURCE}/etcdctl/ctlv3/ctl.go:111 +0x25"),
-        ),
+        ("go.etcd.io/etcd/etcdctl/v3/ctlv3.MustStart()".to_owned(), format!("{SOURCE}/etcdctl/ctlv3/ctl.go:111 +0x25")),
         ("main.main()".to_owned(), format!("{SOURCE}/etcdctl/main.go:59 +0x77")),
     ]);
     let frames: String = frames.iter().map(|(function, place)| format!("{function}\n\t{place}\n")).collect();

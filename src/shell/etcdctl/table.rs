@@ -707,7 +707,11 @@ pub const COMMANDS: &[Command] = &[
             ),
             Flag::bool("prefix", "false", "grant a prefix permission"),
         ],
-        arity: (3, usize::MAX, "role grant command requires role name, permission type, and key [endkey] as its argument"),
+        arity: (
+            3,
+            usize::MAX,
+            "role grant command requires role name, permission type, and key [endkey] as its argument",
+        ),
         action: Action::RoleGrantPermission,
         ..COMMAND
     },

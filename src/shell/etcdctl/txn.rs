@@ -8,8 +8,8 @@ use super::super::text::{from_bytes, to_bytes};
 use super::call::{After, Calling};
 use super::client::Client;
 use super::flags::{self, Flag, Parsed, parse_int};
-use super::table::{COMMANDS, HELP};
 use super::stack::{self, BadCompare, Target};
+use super::table::{COMMANDS, HELP};
 use super::{EXIT_INVALID_INPUT, EXIT_PANIC, Failure, Step, kv};
 use crate::etcd::api::{
     Compare, CompareResult, CompareTarget, Request, RequestOp, RequestOpKind, TargetUnion, TxnRequest,

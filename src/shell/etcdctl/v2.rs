@@ -9,8 +9,22 @@ use crate::etcd::api::{Request, StatusRequest};
 use crate::sim::Micros;
 
 const COMMANDS: [&str; 16] = [
-    "get", "ls", "set", "setdir", "mk", "mkdir", "rm", "rmdir", "update", "updatedir", "watch", "exec-watch", "member",
-    "user", "role", "auth",
+    "get",
+    "ls",
+    "set",
+    "setdir",
+    "mk",
+    "mkdir",
+    "rm",
+    "rmdir",
+    "update",
+    "updatedir",
+    "watch",
+    "exec-watch",
+    "member",
+    "user",
+    "role",
+    "auth",
 ];
 const ENDPOINTS: &str = "http://127.0.0.1:2379,http://127.0.0.1:4001";
 /// How long it waits for a connection.

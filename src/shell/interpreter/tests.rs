@@ -106,10 +106,22 @@ fn pipes_and_redirections() {
     check("echo x >/dev/null; foo 2>/dev/null; echo y >&2", "! y\n", 0);
     check("foo 2>&1 | wc -l", "1\n", 0);
     check("cat <<< hello; cat </dev/null", "hello\n", 0);
-    check("echo x > f; echo y >> f; cat f; wc -l < f; cat nosuch", "x\ny\n2\n! cat: nosuch: No such file or directory\n", 1);
+    check(
+        "echo x > f; echo y >> f; cat f; wc -l < f; cat nosuch",
+        "x\ny\n2\n! cat: nosuch: No such file or directory\n",
+        1,
+    );
     check("echo x > no/such", "! bash: no/such: No such file or directory\n", 1);
-    check("echo x &> f; cat < nosuch; (echo a; foo) >f 2>&1; wc -l f", "! bash: nosuch: No such file or directory\n2 f\n", 0);
-    check("A=1; cat <<END; echo after\n$A \"$(echo b)\"\nEND\ncat <<'E' | tr a-z A-Z\n$A b\nE", "1 \"b\"\nafter\n$A B\n", 0);
+    check(
+        "echo x &> f; cat < nosuch; (echo a; foo) >f 2>&1; wc -l f",
+        "! bash: nosuch: No such file or directory\n2 f\n",
+        0,
+    );
+    check(
+        "A=1; cat <<END; echo after\n$A \"$(echo b)\"\nEND\ncat <<'E' | tr a-z A-Z\n$A b\nE",
+        "1 \"b\"\nafter\n$A B\n",
+        0,
+    );
     check("seq 3 | (read_nothing; cat) 2>/dev/null", "1\n2\n3\n", 0);
     check("echo a | false", "", 1);
 }

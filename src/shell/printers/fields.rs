@@ -1,7 +1,7 @@
 //! `-w fields`: one `"Name" : value` a line. `--hex` changes nothing here, as upstream.
 
-use super::{EndpointHealth, SnapshotStatus};
 use super::go::{quote, quote_bytes};
+use super::{EndpointHealth, SnapshotStatus};
 use crate::etcd::api::{
     AlarmResponse, AuthRoleGetResponse, DeleteRangeResponse, EventType, HashKvResponse, KeyValue, MemberListResponse,
     PutResponse, RangeResponse, Response, ResponseHeader, ResponseOpKind, StatusResponse, TxnResponse, WatchResponse,

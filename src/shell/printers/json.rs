@@ -1,8 +1,8 @@
 //! `-w json`: Go's `encoding/json` of the Protobuf structs. Fields at their default are left out, bytes are base64.
 
 use super::super::filters::encode_base64;
-use super::{EndpointHealth, SnapshotStatus};
 use super::go::json_string;
+use super::{EndpointHealth, SnapshotStatus};
 use crate::etcd::api::{
     AlarmMember, DeleteRangeResponse, Event, HashKvResponse, KeyValue, LeaseStatus, Member, MemberListResponse,
     Permission, PutResponse, RangeResponse, Response, ResponseHeader, ResponseOp, ResponseOpKind, StatusResponse,

@@ -3,11 +3,11 @@
 use super::super::text::from_bytes;
 use super::go::hex_bytes;
 use super::{Display, EndpointHealth, lines, table};
-use crate::etcd::client::prefix_end;
 use crate::etcd::api::{
     AuthRoleGetResponse, DeleteRangeResponse, EventType, KeyValue, LeaseTimeToLiveResponse, Permission, PutResponse,
     RangeResponse, Request, Response, ResponseOpKind, TxnResponse, WatchResponse,
 };
+use crate::etcd::client::prefix_end;
 
 pub fn answer(display: &Display, request: &Request, response: &Response) -> String {
     match response {
@@ -27,7 +27,8 @@ pub fn answer(display: &Display, request: &Request, response: &Response) -> Stri
         }
         Response::Alarm(response) => {
             let line = |alarm: &crate::etcd::api::AlarmMember| {
-                let member = if alarm.member_id == 0 { String::new() } else { format!("memberID:{} ", alarm.member_id) };
+                let member =
+                    if alarm.member_id == 0 { String::new() } else { format!("memberID:{} ", alarm.member_id) };
                 let kind = if alarm.alarm == 0 { String::new() } else { format!("alarm:{} ", alarm_name(alarm.alarm)) };
                 format!("{member}{kind}\n")
             };
@@ -48,7 +49,10 @@ fn about(request: &Request, response: &Response) -> String {
     match (request, response) {
         (Request::LeaseRevoke(lease), _) => format!("lease {:016x} revoked\n", lease.id),
         (_, Response::MemberAdd(added)) => {
-            format!("Member {:16x} added to cluster {cluster:16x}\n", added.member.as_ref().map_or(0, |member| member.id))
+            format!(
+                "Member {:16x} added to cluster {cluster:16x}\n",
+                added.member.as_ref().map_or(0, |member| member.id)
+            )
         }
         (Request::MemberRemove(member), _) => format!("Member {:16x} removed from cluster {cluster:16x}\n", member.id),
         (Request::MemberUpdate(member), _) => format!("Member {:16x} updated in cluster {cluster:16x}\n", member.id),

@@ -68,7 +68,8 @@ impl Session {
         let members = self.nodes().len();
         let spares = if members > 1 { 1 } else { 0 };
         let mut text = format!("members={members} spares={spares} layout=localhost terminals={TERMINALS}");
-        let flags: Vec<&str> = self.header["flags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let flags: Vec<&str> =
+            self.header["flags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         for flag in flags.chunks(2) {
             text += &format!(" {}={}", flag[0].trim_start_matches('-'), flag.get(1).unwrap_or(&"true"));
         }
@@ -310,6 +311,7 @@ impl World {
 fn difference(recorded: &str, ours: &str) -> String {
     let (recorded, ours): (Vec<&str>, Vec<&str>) = (recorded.split('\n').collect(), ours.split('\n').collect());
     let at = recorded.iter().zip(&ours).position(|(a, b)| a != b).unwrap_or(recorded.len().min(ours.len()));
-    let show = |lines: &[&str]| lines.iter().skip(at).take(4).map(|line| format!("    {line:.600}\n")).collect::<String>();
+    let show =
+        |lines: &[&str]| lines.iter().skip(at).take(4).map(|line| format!("    {line:.600}\n")).collect::<String>();
     format!("  line {} recorded\n{}  here\n{}", at + 1, show(&recorded), show(&ours))
 }
