@@ -827,6 +827,7 @@ impl Member {
             match self.asides.pop_front() {
                 Some(Aside::Defragmented(_)) => self.applier.store.kv_mut().defragment(),
                 Some(Aside::Restarted(_)) => drop(self.applier.restart(at.now)),
+                Some(Aside::Rotted(_)) => drop(self.applier.store.kv_mut().rot()),
                 None => {}
             }
         }
@@ -838,6 +839,13 @@ impl Member {
     pub(super) fn defragment(&mut self, out: &mut Outbox) {
         self.applier.store.kv_mut().defragment();
         self.note_aside(Aside::Defragmented(self.applied), out);
+    }
+
+    /// A bit of its database flips. Nobody notices until hashes are compared.
+    pub fn rot(&mut self, out: &mut Outbox) {
+        if self.applier.store.kv_mut().rot() {
+            self.note_aside(Aside::Rotted(self.applied), out);
+        }
     }
 
     fn note_aside(&mut self, aside: Aside, out: &mut Outbox) {

@@ -352,3 +352,43 @@ fn old_revisions_are_compacted_by_themselves() {
     engine.run_for(Micros::from_secs(2));
     assert_eq!(engine.member().store().kv().compact_revision(), 21);
 }
+
+#[test]
+fn a_member_that_holds_something_else_is_found_by_the_leader() {
+    let settings = Settings { corrupt_check_time: Micros::from_secs(60), ..Settings::default() };
+    let mut engine = Engine::cluster(3, settings);
+    let leader = engine.leader().unwrap();
+    let follower = HOSTS.into_iter().find(|host| *host != leader).unwrap();
+    engine.call_on(leader, None, put("a", "1", 0)).unwrap();
+    engine.run_for(Micros::from_secs(130));
+    assert_eq!(engine.call_on(leader, None, put("a", "2", 0)).err(), None, "all is well");
+    engine.run_for(Micros::from_secs(1));
+    engine.rot(follower);
+    engine.run_for(Micros::from_secs(61));
+    for host in HOSTS {
+        assert_eq!(engine.call_on(host, None, put("a", "3", 0)), refused(EtcdError::Corrupt));
+        assert_eq!(count(&mut engine, host, "a"), 1, "reading goes on");
+    }
+    let Ok(Response::Status(status)) = engine.call_on(leader, None, Request::Status(StatusRequest {})) else {
+        panic!("no status");
+    };
+    assert_eq!(status.errors, [format!("memberID:{} alarm:CORRUPT ", engine.member_on(follower).id().0)]);
+}
+
+#[test]
+fn a_member_that_holds_something_else_does_not_start_again() {
+    let settings = Settings { initial_corrupt_check: true, ..Settings::default() };
+    let mut engine = Engine::cluster(3, settings);
+    let leader = engine.leader().unwrap();
+    engine.call_on(leader, None, put("a", "1", 0)).unwrap();
+    engine.run_for(Micros::from_secs(1));
+    let followers: Vec<HostId> = HOSTS.into_iter().filter(|host| *host != leader).collect();
+    engine.rot(followers[0]);
+    for host in &followers {
+        engine.stop(*host);
+        engine.boot(*host);
+        engine.run_for(Micros::from_secs(1));
+    }
+    let stopped: Vec<bool> = followers.iter().map(|host| engine.member_on(*host).has_stopped()).collect();
+    assert_eq!(stopped, [true, false]);
+}

@@ -198,6 +198,11 @@ impl KeyIndex {
         self.modified
     }
 
+    /// Puts other content in the place of the newest write.
+    pub fn replace_latest(&mut self, stored: Stored) {
+        self.latest = stored;
+    }
+
     /// What the newest write left: a value or a tombstone.
     pub fn latest(&self) -> &Stored {
         &self.latest

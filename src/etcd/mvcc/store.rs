@@ -296,6 +296,23 @@ impl KvStore {
         Ok(crc)
     }
 
+    /// A bit flips on the disk, in the newest value there is: this store no longer holds what the others hold. False if it
+    /// holds no value.
+    pub fn rot(&mut self) -> bool {
+        let living = |stored: &&Stored| {
+            let kv = stored.kv();
+            !kv.value.is_empty() && self.get(&kv.key).is_some_and(|latest| latest.mod_revision == kv.mod_revision)
+        };
+        let mut newest = self.revisions.iter().rev().map(|(revision, stored)| (*revision, stored));
+        let Some((revision, stored)) = newest.find(|(_, stored)| living(stored)) else { return false };
+        let mut value = stored.kv().value.to_vec();
+        value[0] ^= 1;
+        let rotten = Stored::live(KeyValue { value: value.into(), ..stored.kv().clone() });
+        self.revisions.insert(revision, rotten.clone());
+        self.index.replace_latest(rotten);
+        true
+    }
+
     /// Size of the database file: it grows to the most that was ever in use, and only [`KvStore::defragment`] shrinks it.
     pub fn db_size(&self) -> i64 {
         self.db_size as i64

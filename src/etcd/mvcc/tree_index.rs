@@ -82,6 +82,13 @@ impl TreeIndex {
         }
     }
 
+    /// Puts other content in the place of a key's last write.
+    pub fn replace_latest(&mut self, stored: Stored) {
+        if let Some(index) = self.keys.get_mut(&stored.kv().key[..]) {
+            Arc::make_mut(index).replace_latest(stored);
+        }
+    }
+
     /// Forgets a key's oldest write, and the key with its last one.
     pub fn drop_oldest(&mut self, key: &[u8]) {
         if let Some(index) = self.keys.get_mut(key)

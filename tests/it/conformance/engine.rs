@@ -109,6 +109,13 @@ impl Engine {
         self.perform(host, out);
     }
 
+    /// A bit of a member's database flips.
+    pub fn rot(&mut self, host: HostId) {
+        let mut out = Outbox::default();
+        self.members[usize::from(host.0)].as_mut().expect("it runs").rot(&mut out);
+        self.perform(host, out);
+    }
+
     pub fn inflict(&mut self, fault: Fault) {
         self.sim.inflict(fault);
     }
