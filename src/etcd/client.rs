@@ -145,6 +145,8 @@ struct Connection {
     sent: u32,
     received: u32,
     heard: SimTime,
+    /// When a ping was sent that nothing was heard after.
+    pinged: Option<SimTime>,
     dialed: SimTime,
 }
 
@@ -309,6 +311,7 @@ impl Client {
         let Some(position) = self.position(conn) else { return };
         let Some(connection) = self.endpoints[position].connection_mut() else { return };
         connection.heard = now;
+        connection.pinged = None;
         if frame == Frame::Reset {
             let dialing = matches!(self.endpoints[position].state, EndpointState::Dialing(_));
             let why = if dialing { "connect: connection refused" } else { "transport is closing" };
@@ -382,7 +385,7 @@ impl Client {
             Address::NoSuchHost => return self.dial_failed(position, "no such host", out),
         };
         let id = self.next_connection();
-        let connection = Connection { id, host, sent: 0, received: 0, heard: now, dialed: now };
+        let connection = Connection { id, host, sent: 0, received: 0, heard: now, pinged: None, dialed: now };
         self.endpoints[position].state = EndpointState::Dialing(connection);
         self.send_on(id, Frame::Open, out);
         out.wake(KNOCK, self.note(ClientNote::Knock(id)));
@@ -470,15 +473,24 @@ impl Client {
     fn keep_alive(&mut self, now: SimTime, conn: ConnId, out: &mut Outbox) {
         let Some(position) = self.position(conn) else { return };
         let Some(connection) = self.endpoints[position].connection() else { return };
-        let heard = connection.heard;
-        if now.since(heard) >= KEEPALIVE_TIME + KEEPALIVE_TIMEOUT {
+        if connection.pinged.is_some_and(|pinged| now.since(pinged) >= KEEPALIVE_TIMEOUT) {
             return self.lose(now, position, "keepalive ping failed to receive ACK within timeout", out);
         }
+        let idle = now.since(connection.heard);
         let busy = self.stream == Some(conn) || self.calls.values().any(|call| call.on == Some(conn));
-        if busy && now.since(heard) >= KEEPALIVE_TIME {
+        let next = if idle < KEEPALIVE_TIME {
+            Micros(KEEPALIVE_TIME.0 - idle.0)
+        } else if busy {
+            // Silence on a connection that carries nothing says nothing.
+            if let Some(connection) = self.endpoints[position].connection_mut() {
+                connection.pinged.get_or_insert(now);
+            }
             self.send_on(conn, Frame::Ping, out);
-        }
-        out.wake(KEEPALIVE_TIME, self.note(ClientNote::KeepAlive(conn)));
+            KEEPALIVE_TIMEOUT
+        } else {
+            KEEPALIVE_TIME
+        };
+        out.wake(next, self.note(ClientNote::KeepAlive(conn)));
     }
 
     /// The next ready connection, in turn.

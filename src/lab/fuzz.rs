@@ -5,8 +5,8 @@
 //! ([`super::history`]): linearizability by revisions and by values, and etcd's guarantees for watches.
 
 use super::history::watch::Watched;
-use super::history::{History, Truth};
-use super::{Input, Lab, Scenario, Violation};
+use super::history::{History, Truth, lease};
+use super::{Input, Lab, Scenario, Violation, Witness};
 use crate::etcd::Snapshots;
 use crate::sim::{Fault, HostId, Micros, Ppm, Prng, SimTime};
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,8 +150,9 @@ impl Life {
             30..35 => "get --prefix k/".to_owned(),
             35..43 => format!("del {key} '{key}!{}'", self.unique()),
             43..45 => format!("compaction {}", self.some_revision()),
-            45..60 => return self.compare_and_swap(terminal, &key),
-            60..65 => return self.write_two(terminal),
+            45..53 => self.lease_command(),
+            53..65 => return self.compare_and_swap(terminal, &key),
+            65..70 => return self.write_two(terminal),
             _ => {
                 let value = self.value_for(&key);
                 format!("put {key} {value}")
@@ -180,6 +181,19 @@ impl Life {
         let value = format!("v{}", self.unique());
         self.latest.insert(key.to_owned(), value.clone());
         value
+    }
+
+    /// Something about a lease: mostly the one that was granted last, which may have ended.
+    fn lease_command(&mut self) -> String {
+        let newest = self.lab.witness().and_then(Witness::newest_lease);
+        match (self.prng.below(8), newest) {
+            (0, Some(lease)) => format!("lease revoke {lease:x}"),
+            (1..4, Some(lease)) => format!("lease keep-alive --once {lease:x}"),
+            (4..7, Some(lease)) => {
+                format!("put k/leased-{} v{} --lease={lease:x}", self.prng.below(3), self.unique())
+            }
+            _ => format!("lease grant {}", 2 + self.prng.below(3)),
+        }
     }
 
     fn compare_and_swap(&mut self, terminal: u8, key: &str) {
@@ -384,6 +398,8 @@ impl Life {
         let not_in_log = history.against(&truth);
         problems.extend(not_in_log.into_iter().map(|what| Problem { check: "answers match the log", what }));
         problems.extend(unexplained(&history, &truth));
+        let leases = lease::judge(&history, &truth);
+        problems.extend(leases.into_iter().map(|what| Problem { check: "lease lives", what }));
         let watches = self.watches();
         self.judge_watches(&watches, &truth, &mut problems);
         let mut told = BTreeMap::new();

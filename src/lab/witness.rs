@@ -38,6 +38,18 @@ pub enum Heard {
     },
 }
 
+impl Witness {
+    /// The lease that was granted last, as far as the newest things heard tell.
+    pub fn newest_lease(&self) -> Option<i64> {
+        self.heard.iter().rev().take(RECENT).find_map(|(_, heard)| match heard {
+            Heard::Answered { result: Ok(Response::LeaseGrant(granted)), .. } => Some(granted.id),
+            _ => None,
+        })
+    }
+}
+
+const RECENT: usize = 1_000;
+
 /// Everything heard, in order, and when each entry of the log was first applied anywhere.
 #[derive(Clone, Debug, Default)]
 pub struct Witness {

@@ -10,7 +10,7 @@ use crate::etcd::api::{
 use crate::etcd::mvcc::KeySpan;
 use crate::sim::SimTime;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use todc_utils::linearizability::WGLChecker;
 use todc_utils::linearizability::history::{Action, History as Actions};
 use todc_utils::specifications::Specification;
@@ -27,8 +27,12 @@ pub struct Verdict {
 /// Looks for an order of all operations that explains every answer.
 pub fn judge(history: &History, truth: &Truth) -> Verdict {
     let mut verdict = Verdict::default();
-    let modelled: Vec<(Step, SimTime, SimTime)> =
+    let mut modelled: Vec<(Step, SimTime, SimTime)> =
         history.operations.iter().filter_map(|operation| window(operation, truth)).collect();
+    // What leases end, no client has asked for: keys with a lease are left to the log.
+    let leased: BTreeSet<&Bytes> =
+        history.operations.iter().filter_map(|operation| leased(&operation.request)).collect();
+    modelled.retain(|(step, ..)| keys_of(&step.request).iter().all(|key| !leased.contains(key)));
     for steps in groups(modelled) {
         verdict.groups += 1;
         verdict.operations += steps.len();
@@ -61,9 +65,17 @@ fn window(operation: &Operation, truth: &Truth) -> Option<(Step, SimTime, SimTim
     }
 }
 
+fn leased(request: &Request) -> Option<&Bytes> {
+    match request {
+        Request::Put(put) if put.lease != 0 => Some(&put.key),
+        _ => None,
+    }
+}
+
 fn is_modelled(request: &Request) -> bool {
     match request {
-        Request::Put(_) | Request::DeleteRange(_) => true,
+        Request::Put(put) => put.lease == 0,
+        Request::DeleteRange(_) => true,
         Request::Range(range) => is_modelled_read(range) && !range.serializable,
         Request::Txn(txn) => txn.compare.iter().all(is_modelled_compare) && ops(txn).all(is_modelled_op),
         _ => false,

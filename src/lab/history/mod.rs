@@ -1,17 +1,18 @@
 //! The history of a run as its clients lived it, and the proof that it was a sound one.
 //!
 //! A [`History`] is made of what a [`Witness`] heard. [`Truth`] is what the log says must have happened: the entries in the
-//! order in which they were applied, carried out once by a store that never crashed. Three judgements follow:
+//! order in which they were applied, carried out once by a store that never crashed. Judgements follow:
 //!
 //! - [`History::against`]: every acknowledged write is in the log, once, and was answered as the log answers it; every
 //!   read was answered as the store stood at the revision it names.
 //! - [`linearize`]: the values alone, without revisions and log, can be explained by one order of all operations that
 //!   respects real time (Wing and Gong's search).
-//! - [`watch`]: etcd's guarantees for watches.
+//! - [`watch`]: etcd's guarantees for watches; [`lease`]: no lease ends too soon.
 //!
 //! A call without an answer, or with an error, may have taken effect or not, at any moment since: the log knows.
 //! Upstream has the same checks in `tests/robustness`.
 
+pub mod lease;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod linearize;
 pub mod watch;

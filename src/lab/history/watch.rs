@@ -117,7 +117,7 @@ impl Watched {
 
     /// Events of the log that it should have been told by now, if it is still alive.
     pub fn missing(&self, truth: &Truth) -> Vec<i64> {
-        if self.closed || self.told.last().is_some_and(|(_, told)| told.is_err()) {
+        if self.closed || self.end().is_some() {
             return Vec::new();
         }
         // Where it began is not known before its first event, unless it named a revision.
@@ -146,6 +146,9 @@ impl Watched {
         let (mut last, mut bookmark, mut fragment) = (0, 0, false);
         for (at, told) in &self.told {
             let Ok(response) = told else { continue };
+            if is_end(response) {
+                continue;
+            }
             let header = response.header.as_ref().map_or(0, |header| header.revision);
             if response.events.is_empty() {
                 bookmark = bookmark.max(header);
@@ -193,15 +196,24 @@ impl Watched {
         seen.next().map(|extra| self.broke(Guarantee::Reliable, format!("{extra:?} is not in the log")))
     }
 
+    /// When it ended by itself, and why.
+    fn end(&self) -> Option<(SimTime, String)> {
+        let (at, told) = self.told.last()?;
+        match told {
+            Err(status) => Some((*at, status.message.clone())),
+            Ok(response) if response.compact_revision != 0 => Some((*at, EtcdError::Compacted.text().to_owned())),
+            Ok(response) => is_end(response).then(|| (*at, response.cancel_reason.clone())),
+        }
+    }
+
     /// Whether it ended without need.
     fn ended(&self, truth: &Truth) -> Option<Broken> {
-        let (at, Err(status)) = self.told.last()? else { return None };
+        let (at, why) = self.end()?;
         let next = self.events().last().map_or(self.request.start_revision, |last| revision(last) + 1);
         // Without a start and without an event nobody knows where it was.
-        let overtaken = next == 0 || truth.compacted(*at) > next;
-        let is_compacted = status.message == EtcdError::Compacted.text();
-        (!is_compacted || !overtaken)
-            .then(|| self.broke(Guarantee::Lasting, format!("before {next}, at {at}: {status}")))
+        let overtaken = next == 0 || truth.compacted(at) > next;
+        let needed = overtaken && why == EtcdError::Compacted.text();
+        (!needed).then(|| self.broke(Guarantee::Lasting, format!("before {next}, at {at}: {why}")))
     }
 
     fn broke(&self, guarantee: Guarantee, what: String) -> Broken {
@@ -209,6 +221,10 @@ impl Watched {
         let from = format!("the watch of {key:?} to {range_end:?} from {start_revision}");
         Broken { guarantee, what: format!("client {}: {from}: {what}", self.client.0) }
     }
+}
+
+fn is_end(response: &WatchResponse) -> bool {
+    response.canceled || response.compact_revision != 0
 }
 
 fn revision(event: &Event) -> i64 {
