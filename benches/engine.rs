@@ -41,7 +41,7 @@ impl Load {
         }
         let endpoints =
             cluster.peers.iter().map(|Peer { machine, .. }| (machine.client_url.clone(), Address::Host(machine.host)));
-        let client = Client::new(ClientId(1), endpoints.collect());
+        let client = Client::new(ClientId(1), endpoints.collect(), None);
         let mut load = Load { sim, cluster, members, client, sent: 0, done: 0 };
         while load.sim.now() < SimTime(3_000_000) {
             load.step();

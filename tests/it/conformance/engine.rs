@@ -144,6 +144,11 @@ impl Engine {
         self.members[usize::from(host.0)].as_ref().expect("it runs")
     }
 
+    /// Whether a member runs: it may have stopped by itself.
+    pub fn runs(&self, host: HostId) -> bool {
+        self.members[usize::from(host.0)].is_some()
+    }
+
     pub fn now(&self) -> SimTime {
         self.sim.now()
     }
@@ -266,6 +271,10 @@ impl Engine {
             Some(Occurrence::Woken { .. }) | None => return,
         };
         self.perform(host, out);
+        let member = &mut self.members[usize::from(host.0)];
+        if member.as_ref().is_some_and(Member::has_stopped) {
+            *member = None;
+        }
     }
 
     fn receive(&mut self, wire: &Wire) {
