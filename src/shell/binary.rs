@@ -72,7 +72,7 @@ impl Dd {
             }
         }
         if self.report {
-            let (whole, part) = (chosen.len() / self.block, usize::from(chosen.len() % self.block > 0));
+            let (whole, part) = (chosen.len() / self.block, usize::from(!chosen.len().is_multiple_of(self.block)));
             let bytes = chosen.len();
             let records = format!("{whole}+{part} records in\n{whole}+{part} records out\n{bytes} bytes copied\n");
             asks.push(Ask::Stderr(records));

@@ -205,11 +205,15 @@ impl Filter {
     }
 
     fn by_line(&self) -> bool {
-        match &self.kind {
-            Kind::Cat | Kind::Grep { count: false, .. } | Kind::Tr { .. } | Kind::Cut { .. } | Kind::Tee { .. } => true,
-            Kind::Head { lines: Amount::Just(_), bytes: None } => true,
-            _ => false,
-        }
+        matches!(
+            &self.kind,
+            Kind::Cat
+                | Kind::Grep { count: false, .. }
+                | Kind::Tr { .. }
+                | Kind::Cut { .. }
+                | Kind::Tee { .. }
+                | Kind::Head { lines: Amount::Just(_), bytes: None }
+        )
     }
 
     /// What is printed once the input has ended, and the status.

@@ -195,7 +195,7 @@ impl Etcdctl {
     fn start(&mut self, now: SimTime, asks: &mut Asks) -> Result<State, Failure> {
         match self.context.environment.value("ETCDCTL_API") {
             None | Some("" | "3") => {}
-            Some("2") => return v2::start(&self.arguments, &self.context, asks).map(|run| running(run)),
+            Some("2") => return v2::start(&self.arguments, &self.context, asks).map(running),
             Some(version) => {
                 return Err(Failure { stderr: format!("unsupported API version: {version}\n"), status: EXIT_ERROR });
             }

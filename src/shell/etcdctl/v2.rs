@@ -41,10 +41,11 @@ pub fn start(arguments: &[String], context: &Context, asks: &mut Asks) -> Result
     let command = loop {
         match words.next().map(String::as_str) {
             Some("--endpoints" | "--endpoint") => endpoints = words.next().cloned().unwrap_or_default(),
-            Some(word) if word.starts_with('-') => match word.split_once('=') {
-                Some(("--endpoints" | "--endpoint", given)) => endpoints = given.to_owned(),
-                _ => {}
-            },
+            Some(word) if word.starts_with('-') => {
+                if let Some(("--endpoints" | "--endpoint", given)) = word.split_once('=') {
+                    endpoints = given.to_owned();
+                }
+            }
             word => break word,
         }
     };
