@@ -137,7 +137,7 @@ fn notes(running: &Running, sizes: Sizes, density: Density, commit_x: f64) -> Ve
         let to_the_left = text_start < sizes.pad + CHAR * text.len() as f64 + 8.0;
         Note { x: if to_the_left { sizes.width - sizes.pad } else { sizes.pad }, to_the_left, text }
     });
-    let committed = (density != Density::Small || running.followers.is_empty()).then(|| Note {
+    let committed = (density != Density::Small || running.followers.is_empty()).then_some(Note {
         x: if far { commit_x } else { sizes.pad },
         to_the_left: far,
         text,
