@@ -78,7 +78,7 @@ pub enum MemberNote {
     Removed,
     /// The database that it writes is durable.
     SnapshotSaved,
-    /// The database that came from a leader is durable; what is done with it waits for the WAL.
+    /// The database that came from a leader is durable: the WAL may name it.
     ReceivedSaved,
     /// Time to tell idle watchers that asked for it how far the store has come.
     NotifyProgress,
@@ -511,7 +511,8 @@ impl Member {
             MemberNote::Leases => self.look_for_ended_leases(at, out),
             MemberNote::Compactor => self.auto_compact(at, out),
             MemberNote::CorruptCheck => self.corrupt_check(at, out),
-            MemberNote::JoinTimeout | MemberNote::ReceivedSaved | MemberNote::Noted => {}
+            MemberNote::ReceivedSaved => self.received_saved(at, out),
+            MemberNote::JoinTimeout | MemberNote::Noted => {}
             MemberNote::Removed => self.stop(Fact::Removed, out),
             MemberNote::NotifyProgress => {
                 out.wake(NOTIFY_PROGRESS, Note::Member(MemberNote::NotifyProgress));
@@ -694,6 +695,24 @@ impl Member {
             self.send_all(at, first, out);
             ready.messages = later;
         }
+        match &ready.snapshot {
+            // The log may name a database only when that is durable.
+            Some(snapshot) => {
+                self.write_snapshot(snapshot, out);
+                self.saving = Some(ready);
+            }
+            None => self.log(at, ready, out),
+        }
+    }
+
+    /// The database of a Ready is durable.
+    fn received_saved(&mut self, at: Moment, out: &mut Outbox) {
+        if let Some(ready) = self.saving.take() {
+            self.log(at, ready, out);
+        }
+    }
+
+    fn log(&mut self, at: Moment, ready: Ready, out: &mut Outbox) {
         self.write(&ready, out);
         if ready.must_sync || ready.snapshot.is_some() {
             let because = ready.entries.last().and_then(|entry| self.origins.get(&entry.index).copied());
@@ -705,10 +724,10 @@ impl Member {
     }
 
     fn write(&mut self, ready: &Ready, out: &mut Outbox) {
-        if let Some(snapshot) = &ready.snapshot {
-            self.write_snapshot(snapshot, out);
-        }
         let mut write = |chunk| out.write(wal::FILE, chunk);
+        if let Some(snapshot) = &ready.snapshot {
+            self.wal.snapshot(&snapshot.metadata, &mut write);
+        }
         for entry in &ready.entries {
             self.wal.entry(entry, &mut write);
         }

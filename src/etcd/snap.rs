@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   own        applied `--snapshot-count` entries more ─> db.tmp ─fsync─> db, noted in the WAL ─> log compacted
-//!   received   MsgSnap with a database ─> db.received ─fsync, WAL note─> db ─> the store is read from it
+//!   received   MsgSnap with a database ─> db.received ─fsync─> noted in the WAL ─fsync─> db, and the store is read from it
 //! ```
 //!
 //! A snapshot that is sent holds what the leader has applied by then, not what its last own one held.
@@ -159,7 +159,6 @@ impl Member {
         out.remove(RECEIVED);
         out.write(RECEIVED, snapshot.data.clone());
         out.sync(RECEIVED, Note::Member(MemberNote::ReceivedSaved), None);
-        self.wal.snapshot(&snapshot.metadata, &mut |chunk| out.write(wal::FILE, chunk));
     }
 
     /// A snapshot from the leader is durable: the store is what it says.

@@ -89,3 +89,26 @@ fn a_power_cut_at_any_moment_of_a_snapshot_loses_nothing() {
         agree(&lab, 1);
     }
 }
+
+#[test]
+fn a_power_cut_at_any_moment_of_receiving_a_snapshot_leaves_a_member_that_starts() {
+    let follower = HostId(2);
+    let mut behind = lab(&format!("members=3 {SMALL}"));
+    inflict(&mut behind, Fault::PowerOff { host: follower });
+    type_line(&mut behind, WRITES, 20_000);
+    inflict(&mut behind, Fault::SlowDisk { host: follower, factor: 50 });
+    inflict(&mut behind, Fault::PowerOn { host: follower });
+    let mut interrupted = 0;
+    for cut in 0..120 {
+        let mut lab = behind.clone();
+        run(&mut lab, cut * 5);
+        let file = |lab: &Lab| lab.sim().disk(follower).file("db.received").is_some();
+        interrupted += u32::from(file(&lab));
+        inflict(&mut lab, Fault::PowerOff { host: follower });
+        inflict(&mut lab, Fault::SlowDisk { host: follower, factor: 1 });
+        inflict(&mut lab, Fault::PowerOn { host: follower });
+        run(&mut lab, 5_000);
+        agree(&lab, 3);
+    }
+    assert!(interrupted > 5, "{interrupted} cuts met a snapshot that was being written");
+}
