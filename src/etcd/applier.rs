@@ -96,51 +96,51 @@ impl Applier {
     }
 
     /// Carries out a committed request.
-    pub fn apply(&mut self, request: InternalRaftRequest, at: Applied) -> Outcome {
+    pub fn apply(&mut self, request: &InternalRaftRequest, at: Applied) -> Outcome {
         let header = request.header.as_ref();
-        let gated = gate(&request);
+        let gated = gate(request);
         if let Some(gated) = gated {
             self.alarms.check(gated)?;
         }
         if self.auth.is_enabled() && self.alarms.is_guarded() {
             let (username, revision) =
                 header.map(|header| (header.username.clone(), header.auth_revision)).unwrap_or_default();
-            self.check_permission(&request, &AuthInfo { username, revision })?;
+            self.check_permission(request, &AuthInfo { username, revision })?;
         }
         // Upstream writes what does not fit and refuses it afterwards: the member that asked had found room.
-        let cost = if self.alarms.is_guarded() { cost(&request) } else { 0 };
+        let cost = if self.alarms.is_guarded() { cost(request) } else { 0 };
         let fits = self.quota.allows(self.store.kv().db_size(), cost);
         let response = self.dispatch(request, at)?;
         if fits { Ok(response) } else { Err(EtcdError::NoSpace) }
     }
 
-    fn dispatch(&mut self, request: InternalRaftRequest, at: Applied) -> Outcome {
-        let response = if let Some(put) = request.put {
-            Response::Put(apply::apply_put(&mut self.store, &put)?)
-        } else if let Some(delete) = request.delete_range {
-            Response::DeleteRange(apply::apply_delete_range(&mut self.store, &delete)?)
-        } else if let Some(txn) = request.txn {
-            Response::Txn(apply::apply_txn(&mut self.store, &txn)?)
-        } else if let Some(compaction) = request.compaction {
-            Response::Compact(apply::apply_compact(&mut self.store, &compaction)?)
-        } else if let Some(grant) = request.lease_grant {
+    fn dispatch(&mut self, request: &InternalRaftRequest, at: Applied) -> Outcome {
+        let response = if let Some(put) = &request.put {
+            Response::Put(apply::apply_put(&mut self.store, put)?)
+        } else if let Some(delete) = &request.delete_range {
+            Response::DeleteRange(apply::apply_delete_range(&mut self.store, delete)?)
+        } else if let Some(txn) = &request.txn {
+            Response::Txn(apply::apply_txn(&mut self.store, txn)?)
+        } else if let Some(compaction) = &request.compaction {
+            Response::Compact(apply::apply_compact(&mut self.store, compaction)?)
+        } else if let Some(grant) = &request.lease_grant {
             let ttl = self.store.kv_mut().lessor.grant(grant.id, grant.ttl, at.now)?;
             Response::LeaseGrant(LeaseGrantResponse { id: grant.id, ttl, ..Default::default() })
-        } else if let Some(revoke) = request.lease_revoke {
+        } else if let Some(revoke) = &request.lease_revoke {
             self.store.revoke(revoke.id)?;
             Response::LeaseRevoke(LeaseRevokeResponse::default())
-        } else if let Some(checkpoint) = request.lease_checkpoint {
-            for LeaseCheckpoint { id, remaining_ttl } in checkpoint.checkpoints {
-                self.store.kv_mut().lessor.checkpoint(id, remaining_ttl, at.now);
+        } else if let Some(checkpoint) = &request.lease_checkpoint {
+            for LeaseCheckpoint { id, remaining_ttl } in &checkpoint.checkpoints {
+                self.store.kv_mut().lessor.checkpoint(*id, *remaining_ttl, at.now);
             }
             return Ok(None);
-        } else if let Some(alarm) = request.alarm {
-            Response::Alarm(self.alarm(&alarm))
-        } else if let Some(set) = request.cluster_version_set {
-            self.membership.version = Some(set.ver);
+        } else if let Some(alarm) = &request.alarm {
+            Response::Alarm(self.alarm(alarm))
+        } else if let Some(set) = &request.cluster_version_set {
+            self.membership.version = Some(set.ver.clone());
             return Ok(None);
-        } else if let Some(set) = request.cluster_member_attr_set {
-            let attributes = set.member_attributes.unwrap_or_default();
+        } else if let Some(set) = &request.cluster_member_attr_set {
+            let attributes = set.member_attributes.clone().unwrap_or_default();
             self.membership.publish(PeerId(set.member_id), attributes.name, attributes.client_urls);
             return Ok(None);
         } else {
@@ -149,9 +149,9 @@ impl Applier {
         Ok(Some(response))
     }
 
-    fn dispatch_auth(&mut self, request: InternalRaftRequest, at: Applied) -> Outcome {
+    fn dispatch_auth(&mut self, request: &InternalRaftRequest, at: Applied) -> Outcome {
         let auth = &mut self.auth;
-        let response = if let Some(login) = request.authenticate {
+        let response = if let Some(login) = &request.authenticate {
             let token = auth.authenticate(&login.name, &login.simple_token, at.index, at.now)?;
             Response::Authenticate(AuthenticateResponse { token, ..Default::default() })
         } else if request.auth_enable.is_some() {
@@ -163,21 +163,21 @@ impl Applier {
         } else if request.auth_status.is_some() {
             let (enabled, auth_revision) = (auth.is_enabled(), auth.revision());
             Response::AuthStatus(AuthStatusResponse { header: None, enabled, auth_revision })
-        } else if let Some(add) = request.auth_user_add {
-            auth.user_add(&add)?;
+        } else if let Some(add) = &request.auth_user_add {
+            auth.user_add(add)?;
             Response::UserAdd(AuthUserAddResponse::default())
-        } else if let Some(delete) = request.auth_user_delete {
+        } else if let Some(delete) = &request.auth_user_delete {
             auth.user_delete(&delete.name)?;
             Response::UserDelete(AuthUserDeleteResponse::default())
-        } else if let Some(get) = request.auth_user_get {
+        } else if let Some(get) = &request.auth_user_get {
             Response::UserGet(AuthUserGetResponse { header: None, roles: auth.user_roles(&get.name)? })
-        } else if let Some(change) = request.auth_user_change_password {
-            auth.user_change_password(&change)?;
+        } else if let Some(change) = &request.auth_user_change_password {
+            auth.user_change_password(change)?;
             Response::UserChangePassword(AuthUserChangePasswordResponse::default())
-        } else if let Some(grant) = request.auth_user_grant_role {
+        } else if let Some(grant) = &request.auth_user_grant_role {
             auth.user_grant_role(&grant.user, &grant.role)?;
             Response::UserGrantRole(AuthUserGrantRoleResponse::default())
-        } else if let Some(revoke) = request.auth_user_revoke_role {
+        } else if let Some(revoke) = &request.auth_user_revoke_role {
             auth.user_revoke_role(&revoke.name, &revoke.role)?;
             Response::UserRevokeRole(AuthUserRevokeRoleResponse::default())
         } else if request.auth_user_list.is_some() {
@@ -186,19 +186,19 @@ impl Applier {
         } else if request.auth_role_list.is_some() {
             let roles = auth.roles().map(|role| role.name.clone()).collect();
             Response::RoleList(AuthRoleListResponse { header: None, roles })
-        } else if let Some(add) = request.auth_role_add {
+        } else if let Some(add) = &request.auth_role_add {
             auth.role_add(&add.name)?;
             Response::RoleAdd(AuthRoleAddResponse::default())
-        } else if let Some(delete) = request.auth_role_delete {
+        } else if let Some(delete) = &request.auth_role_delete {
             auth.role_delete(&delete.role)?;
             Response::RoleDelete(AuthRoleDeleteResponse::default())
-        } else if let Some(get) = request.auth_role_get {
+        } else if let Some(get) = &request.auth_role_get {
             Response::RoleGet(AuthRoleGetResponse { header: None, perm: auth.role_permissions(&get.role)? })
-        } else if let Some(grant) = request.auth_role_grant_permission {
-            auth.role_grant_permission(&grant)?;
+        } else if let Some(grant) = &request.auth_role_grant_permission {
+            auth.role_grant_permission(grant)?;
             Response::RoleGrantPermission(AuthRoleGrantPermissionResponse::default())
-        } else if let Some(revoke) = request.auth_role_revoke_permission {
-            auth.role_revoke_permission(&revoke)?;
+        } else if let Some(revoke) = &request.auth_role_revoke_permission {
+            auth.role_revoke_permission(revoke)?;
             Response::RoleRevokePermission(AuthRoleRevokePermissionResponse::default())
         } else {
             return Ok(None);

@@ -140,7 +140,7 @@ impl Member {
         };
         let simple_token = self.applier.auth.tokens.prefix(&mut self.chance);
         let request = InternalAuthenticateRequest { name: login.name.clone(), password: String::new(), simple_token };
-        let request = InternalRaftRequest { authenticate: Some(request), ..Default::default() };
+        let request = InternalRaftRequest { authenticate: Some(Box::new(request)), ..Default::default() };
         self.propose_for(at, Purpose::Login(call, revision), request, out);
     }
 

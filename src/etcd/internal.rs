@@ -3,6 +3,7 @@
 use super::api::*;
 use prost::Message;
 
+/// What is seldom asked for is boxed: most entries are puts and transactions, and each is moved a few times.
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
 pub struct InternalRaftRequest {
     #[prost(message, optional, tag = "100")]
@@ -13,54 +14,54 @@ pub struct InternalRaftRequest {
     pub delete_range: Option<DeleteRangeRequest>,
     #[prost(message, optional, tag = "6")]
     pub txn: Option<TxnRequest>,
-    #[prost(message, optional, tag = "7")]
-    pub compaction: Option<CompactionRequest>,
-    #[prost(message, optional, tag = "8")]
-    pub lease_grant: Option<LeaseGrantRequest>,
-    #[prost(message, optional, tag = "9")]
-    pub lease_revoke: Option<LeaseRevokeRequest>,
-    #[prost(message, optional, tag = "10")]
-    pub alarm: Option<AlarmRequest>,
-    #[prost(message, optional, tag = "11")]
-    pub lease_checkpoint: Option<LeaseCheckpointRequest>,
-    #[prost(message, optional, tag = "1000")]
-    pub auth_enable: Option<AuthEnableRequest>,
-    #[prost(message, optional, tag = "1011")]
-    pub auth_disable: Option<AuthDisableRequest>,
-    #[prost(message, optional, tag = "1012")]
-    pub authenticate: Option<InternalAuthenticateRequest>,
-    #[prost(message, optional, tag = "1013")]
-    pub auth_status: Option<AuthStatusRequest>,
-    #[prost(message, optional, tag = "1100")]
-    pub auth_user_add: Option<AuthUserAddRequest>,
-    #[prost(message, optional, tag = "1101")]
-    pub auth_user_delete: Option<AuthUserDeleteRequest>,
-    #[prost(message, optional, tag = "1102")]
-    pub auth_user_get: Option<AuthUserGetRequest>,
-    #[prost(message, optional, tag = "1103")]
-    pub auth_user_change_password: Option<AuthUserChangePasswordRequest>,
-    #[prost(message, optional, tag = "1104")]
-    pub auth_user_grant_role: Option<AuthUserGrantRoleRequest>,
-    #[prost(message, optional, tag = "1105")]
-    pub auth_user_revoke_role: Option<AuthUserRevokeRoleRequest>,
-    #[prost(message, optional, tag = "1106")]
-    pub auth_user_list: Option<AuthUserListRequest>,
-    #[prost(message, optional, tag = "1107")]
-    pub auth_role_list: Option<AuthRoleListRequest>,
-    #[prost(message, optional, tag = "1200")]
-    pub auth_role_add: Option<AuthRoleAddRequest>,
-    #[prost(message, optional, tag = "1201")]
-    pub auth_role_delete: Option<AuthRoleDeleteRequest>,
-    #[prost(message, optional, tag = "1202")]
-    pub auth_role_get: Option<AuthRoleGetRequest>,
-    #[prost(message, optional, tag = "1203")]
-    pub auth_role_grant_permission: Option<AuthRoleGrantPermissionRequest>,
-    #[prost(message, optional, tag = "1204")]
-    pub auth_role_revoke_permission: Option<AuthRoleRevokePermissionRequest>,
-    #[prost(message, optional, tag = "1300")]
-    pub cluster_version_set: Option<ClusterVersionSetRequest>,
-    #[prost(message, optional, tag = "1301")]
-    pub cluster_member_attr_set: Option<ClusterMemberAttrSetRequest>,
+    #[prost(message, optional, boxed, tag = "7")]
+    pub compaction: Option<Box<CompactionRequest>>,
+    #[prost(message, optional, boxed, tag = "8")]
+    pub lease_grant: Option<Box<LeaseGrantRequest>>,
+    #[prost(message, optional, boxed, tag = "9")]
+    pub lease_revoke: Option<Box<LeaseRevokeRequest>>,
+    #[prost(message, optional, boxed, tag = "10")]
+    pub alarm: Option<Box<AlarmRequest>>,
+    #[prost(message, optional, boxed, tag = "11")]
+    pub lease_checkpoint: Option<Box<LeaseCheckpointRequest>>,
+    #[prost(message, optional, boxed, tag = "1000")]
+    pub auth_enable: Option<Box<AuthEnableRequest>>,
+    #[prost(message, optional, boxed, tag = "1011")]
+    pub auth_disable: Option<Box<AuthDisableRequest>>,
+    #[prost(message, optional, boxed, tag = "1012")]
+    pub authenticate: Option<Box<InternalAuthenticateRequest>>,
+    #[prost(message, optional, boxed, tag = "1013")]
+    pub auth_status: Option<Box<AuthStatusRequest>>,
+    #[prost(message, optional, boxed, tag = "1100")]
+    pub auth_user_add: Option<Box<AuthUserAddRequest>>,
+    #[prost(message, optional, boxed, tag = "1101")]
+    pub auth_user_delete: Option<Box<AuthUserDeleteRequest>>,
+    #[prost(message, optional, boxed, tag = "1102")]
+    pub auth_user_get: Option<Box<AuthUserGetRequest>>,
+    #[prost(message, optional, boxed, tag = "1103")]
+    pub auth_user_change_password: Option<Box<AuthUserChangePasswordRequest>>,
+    #[prost(message, optional, boxed, tag = "1104")]
+    pub auth_user_grant_role: Option<Box<AuthUserGrantRoleRequest>>,
+    #[prost(message, optional, boxed, tag = "1105")]
+    pub auth_user_revoke_role: Option<Box<AuthUserRevokeRoleRequest>>,
+    #[prost(message, optional, boxed, tag = "1106")]
+    pub auth_user_list: Option<Box<AuthUserListRequest>>,
+    #[prost(message, optional, boxed, tag = "1107")]
+    pub auth_role_list: Option<Box<AuthRoleListRequest>>,
+    #[prost(message, optional, boxed, tag = "1200")]
+    pub auth_role_add: Option<Box<AuthRoleAddRequest>>,
+    #[prost(message, optional, boxed, tag = "1201")]
+    pub auth_role_delete: Option<Box<AuthRoleDeleteRequest>>,
+    #[prost(message, optional, boxed, tag = "1202")]
+    pub auth_role_get: Option<Box<AuthRoleGetRequest>>,
+    #[prost(message, optional, boxed, tag = "1203")]
+    pub auth_role_grant_permission: Option<Box<AuthRoleGrantPermissionRequest>>,
+    #[prost(message, optional, boxed, tag = "1204")]
+    pub auth_role_revoke_permission: Option<Box<AuthRoleRevokePermissionRequest>>,
+    #[prost(message, optional, boxed, tag = "1300")]
+    pub cluster_version_set: Option<Box<ClusterVersionSetRequest>>,
+    #[prost(message, optional, boxed, tag = "1301")]
+    pub cluster_member_attr_set: Option<Box<ClusterMemberAttrSetRequest>>,
 }
 
 impl InternalRaftRequest {
@@ -71,26 +72,26 @@ impl InternalRaftRequest {
             Request::Put(put) => internal.put = Some(put),
             Request::DeleteRange(delete) => internal.delete_range = Some(delete),
             Request::Txn(txn) => internal.txn = Some(txn),
-            Request::Compact(compaction) => internal.compaction = Some(compaction),
-            Request::LeaseGrant(request) => internal.lease_grant = Some(request),
-            Request::LeaseRevoke(request) => internal.lease_revoke = Some(request),
-            Request::Alarm(request) => internal.alarm = Some(request),
-            Request::AuthEnable(request) => internal.auth_enable = Some(request),
-            Request::AuthDisable(request) => internal.auth_disable = Some(request),
-            Request::AuthStatus(request) => internal.auth_status = Some(request),
-            Request::UserAdd(request) => internal.auth_user_add = Some(request),
-            Request::UserDelete(request) => internal.auth_user_delete = Some(request),
-            Request::UserGet(request) => internal.auth_user_get = Some(request),
-            Request::UserChangePassword(request) => internal.auth_user_change_password = Some(request),
-            Request::UserGrantRole(request) => internal.auth_user_grant_role = Some(request),
-            Request::UserRevokeRole(request) => internal.auth_user_revoke_role = Some(request),
-            Request::UserList(request) => internal.auth_user_list = Some(request),
-            Request::RoleList(request) => internal.auth_role_list = Some(request),
-            Request::RoleAdd(request) => internal.auth_role_add = Some(request),
-            Request::RoleDelete(request) => internal.auth_role_delete = Some(request),
-            Request::RoleGet(request) => internal.auth_role_get = Some(request),
-            Request::RoleGrantPermission(request) => internal.auth_role_grant_permission = Some(request),
-            Request::RoleRevokePermission(request) => internal.auth_role_revoke_permission = Some(request),
+            Request::Compact(compaction) => internal.compaction = Some(Box::new(compaction)),
+            Request::LeaseGrant(request) => internal.lease_grant = Some(Box::new(request)),
+            Request::LeaseRevoke(request) => internal.lease_revoke = Some(Box::new(request)),
+            Request::Alarm(request) => internal.alarm = Some(Box::new(request)),
+            Request::AuthEnable(request) => internal.auth_enable = Some(Box::new(request)),
+            Request::AuthDisable(request) => internal.auth_disable = Some(Box::new(request)),
+            Request::AuthStatus(request) => internal.auth_status = Some(Box::new(request)),
+            Request::UserAdd(request) => internal.auth_user_add = Some(Box::new(request)),
+            Request::UserDelete(request) => internal.auth_user_delete = Some(Box::new(request)),
+            Request::UserGet(request) => internal.auth_user_get = Some(Box::new(request)),
+            Request::UserChangePassword(request) => internal.auth_user_change_password = Some(Box::new(request)),
+            Request::UserGrantRole(request) => internal.auth_user_grant_role = Some(Box::new(request)),
+            Request::UserRevokeRole(request) => internal.auth_user_revoke_role = Some(Box::new(request)),
+            Request::UserList(request) => internal.auth_user_list = Some(Box::new(request)),
+            Request::RoleList(request) => internal.auth_role_list = Some(Box::new(request)),
+            Request::RoleAdd(request) => internal.auth_role_add = Some(Box::new(request)),
+            Request::RoleDelete(request) => internal.auth_role_delete = Some(Box::new(request)),
+            Request::RoleGet(request) => internal.auth_role_get = Some(Box::new(request)),
+            Request::RoleGrantPermission(request) => internal.auth_role_grant_permission = Some(Box::new(request)),
+            Request::RoleRevokePermission(request) => internal.auth_role_revoke_permission = Some(Box::new(request)),
             // Reads, what concerns one member alone, and what goes through the log as a change of configuration or, with
             // a token added, as an InternalAuthenticateRequest.
             Request::Range(_)

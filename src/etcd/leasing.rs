@@ -144,7 +144,7 @@ impl Member {
         }
         let checkpoints = remaining.into_iter().map(|(id, remaining_ttl)| LeaseCheckpoint { id, remaining_ttl });
         let request = LeaseCheckpointRequest { checkpoints: checkpoints.collect() };
-        let request = InternalRaftRequest { lease_checkpoint: Some(request), ..Default::default() };
+        let request = InternalRaftRequest { lease_checkpoint: Some(Box::new(request)), ..Default::default() };
         self.propose_own(at, Purpose::Checkpoint, request, out);
     }
 

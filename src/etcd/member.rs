@@ -621,7 +621,8 @@ impl Member {
             let Machine { name, client_url, .. } = self.machine.clone();
             let attributes = Attributes { name, client_urls: vec![client_url] };
             let request = ClusterMemberAttrSetRequest { member_id: self.id.0, member_attributes: Some(attributes) };
-            let request = InternalRaftRequest { cluster_member_attr_set: Some(request), ..Default::default() };
+            let request =
+                InternalRaftRequest { cluster_member_attr_set: Some(Box::new(request)), ..Default::default() };
             self.propose_own(at, Purpose::Publish, request, out);
         }
         let leads = self.lead == self.id;
@@ -633,7 +634,7 @@ impl Member {
             self.proposing_version = true;
             let (minor, _) = VERSION.rsplit_once('.').expect("a version has three parts");
             let request = ClusterVersionSetRequest { ver: format!("{minor}.0") };
-            let request = InternalRaftRequest { cluster_version_set: Some(request), ..Default::default() };
+            let request = InternalRaftRequest { cluster_version_set: Some(Box::new(request)), ..Default::default() };
             self.propose_own(at, Purpose::Version, request, out);
         }
     }
@@ -881,7 +882,7 @@ impl Member {
         let id = request.header.as_ref().map_or(0, |header| header.id);
         let compacts = request.compaction.as_ref().map(|compaction| compaction.physical);
         let grants = request.lease_grant.is_some();
-        let result = self.applier.apply(request, Applied { index: entry.index, now: at.now });
+        let result = self.applier.apply(&request, Applied { index: entry.index, now: at.now });
         if grants {
             self.arm_lessor(at, out);
         }

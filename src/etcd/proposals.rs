@@ -85,7 +85,13 @@ impl Member {
     }
 
     /// Puts a request into the log that a client caused.
-    pub(super) fn propose_for(&mut self, at: Moment, purpose: Purpose, request: InternalRaftRequest, out: &mut Outbox) {
+    pub(super) fn propose_for(
+        &mut self,
+        at: Moment,
+        purpose: Purpose,
+        mut request: InternalRaftRequest,
+        out: &mut Outbox,
+    ) {
         let token = match &purpose {
             Purpose::Answer(call) | Purpose::Refuse(call, _) => call.token.clone(),
             _ => None,
@@ -97,7 +103,7 @@ impl Member {
             Ok(info) => info.unwrap_or_default(),
             Err(error) => return self.proposal_failed(at, purpose, error.into(), out),
         };
-        let (id, data) = self.encode(request, info);
+        let (id, data) = self.encode(&mut request, info);
         if data.len() > self.cluster.settings.max_request_bytes {
             return self.proposal_failed(at, purpose, EtcdError::RequestTooLarge.into(), out);
         }
@@ -105,13 +111,19 @@ impl Member {
     }
 
     /// Puts the member's own request into the log.
-    pub(super) fn propose_own(&mut self, at: Moment, purpose: Purpose, request: InternalRaftRequest, out: &mut Outbox) {
+    pub(super) fn propose_own(
+        &mut self,
+        at: Moment,
+        purpose: Purpose,
+        mut request: InternalRaftRequest,
+        out: &mut Outbox,
+    ) {
         let info = if self.applier.auth.is_enabled() {
             AuthInfo { username: ROOT.to_owned(), revision: self.applier.auth.revision() }
         } else {
             AuthInfo::default()
         };
-        let (id, data) = self.encode(request, info);
+        let (id, data) = self.encode(&mut request, info);
         self.submit(at, id, Proposed::Request(data), purpose, out);
     }
 
@@ -121,10 +133,10 @@ impl Member {
         self.propose_own(at, Purpose::Alarm, InternalRaftRequest::of(&Request::Alarm(request)), out);
     }
 
-    fn encode(&mut self, request: InternalRaftRequest, info: AuthInfo) -> (u64, Bytes) {
+    fn encode(&mut self, request: &mut InternalRaftRequest, info: AuthInfo) -> (u64, Bytes) {
         let id = self.proposals.next_id();
-        let header = RequestHeader { id, username: info.username, auth_revision: info.revision };
-        (id, InternalRaftRequest { header: Some(header), ..request }.encode_to_vec().into())
+        request.header = Some(RequestHeader { id, username: info.username, auth_revision: info.revision });
+        (id, request.encode_to_vec().into())
     }
 
     /// Puts a change of the cluster into the log; its caller is answered when it is applied here.

@@ -128,7 +128,7 @@ impl Truth {
             self.compactions.push((first_applied, compaction.revision));
             return;
         }
-        let response = self.applier.apply(request.clone(), at);
+        let response = self.applier.apply(&request, at);
         self.done.entry(key_of(request)).or_default().push(Done { first_applied, response });
     }
 
