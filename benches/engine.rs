@@ -1,125 +1,77 @@
 //! How fast the engine is: `make bench`, or `cargo bench --no-default-features`.
 
+mod tikv;
+
 use bytes::Bytes;
-use control_plane_lab::etcd::api::{PutRequest, Request};
 use control_plane_lab::etcd::backend::{Backend, HashCheck, status};
 use control_plane_lab::etcd::bolt::items;
-use control_plane_lab::etcd::client::{Address, Client, ClientEvent, ClientId};
 use control_plane_lab::etcd::lease::Lessor;
-use control_plane_lab::etcd::mvcc::KvStore;
-use control_plane_lab::etcd::{Cluster, Fact, Member, Moment, Note, Outbox, Peer, Wire};
+use control_plane_lab::lab::load::{Call, KEYS, Load, snapshot_of};
 use control_plane_lab::lab::{Lab, Scenario, Timeline};
-use control_plane_lab::sim::{HostId, Micros, Occurrence, Sim, SimTime};
+use control_plane_lab::sim::{Micros, SimTime};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use std::sync::Arc;
+use std::sync::LazyLock;
+use tikv::Group;
 
-const FOREVER: Micros = Micros::from_secs(3_600);
+/// Calls in one measured round: enough that the cluster's own ticks do not count.
+const CALLS: u64 = 10_000;
+const WATCHERS: u32 = 10_000;
 
-/// Three members and one client that keeps a number of puts in flight: the cluster without shell and checks.
-struct Load {
-    sim: Sim<Wire, Note, Fact>,
-    cluster: Arc<Cluster>,
-    members: Vec<Member>,
-    client: Client,
-    sent: u64,
-    done: u64,
-}
-
-impl Load {
-    fn new() -> Load {
-        let scenario = Scenario::default();
-        let cluster = scenario.cluster();
-        let mut sim = Sim::new(1, scenario.link(), &[scenario.disk.profile(); 4]);
-        let mut members = Vec::new();
-        for peer in &cluster.peers {
-            let mut out = Outbox::default();
-            let at = Moment { now: sim.now(), event: sim.current() };
-            members.push(Member::bootstrap(&cluster, &peer.machine, 1, at, &mut out));
-            out.drain().for_each(|effect| {
-                sim.perform(peer.machine.host, effect);
-            });
-        }
-        let endpoints =
-            cluster.peers.iter().map(|Peer { machine, .. }| (machine.client_url.clone(), Address::Host(machine.host)));
-        let client = Client::new(ClientId(1), endpoints.collect(), None);
-        let mut load = Load { sim, cluster, members, client, sent: 0, done: 0 };
-        while load.sim.now() < SimTime(3_000_000) {
-            load.step();
-        }
-        load
-    }
-
-    fn put(&mut self) {
-        let key = Bytes::from(format!("key-{:012}", self.sent % 100_000));
-        let value = Bytes::from_static(&[b'v'; 128]);
-        self.sent += 1;
-        let mut out = Outbox::default();
-        let request = Request::Put(PutRequest { key, value, ..PutRequest::default() });
-        self.client.call(self.sim.now(), request, FOREVER, &mut out);
-        self.perform(HostId(3), out);
-    }
-
-    fn perform(&mut self, host: HostId, mut out: Outbox) {
-        out.drain().for_each(|effect| {
-            self.sim.perform(host, effect);
-        });
-    }
-
-    fn step(&mut self) {
-        let mut out = Outbox::default();
-        let occurrence = self.sim.step();
-        let at = Moment { now: self.sim.now(), event: self.sim.current() };
-        let host = match occurrence {
-            None => return,
-            Some(Occurrence::Delivered { to, from, message }) => {
-                match self.members.get_mut(usize::from(to.0)) {
-                    Some(member) => member.receive(at, from, &message, &mut out),
-                    None => {
-                        if let Wire::Client { conn, number, frame } = &*message {
-                            self.client.receive(at.now, *conn, *number, frame.clone(), &mut out);
-                        }
-                    }
-                }
-                to
-            }
-            Some(Occurrence::Woken { host, note: Note::Member(note) }) => {
-                self.members[usize::from(host.0)].wake(at, note, &mut out);
-                host
-            }
-            Some(Occurrence::Woken { host, note: Note::Client(_, note) }) => {
-                self.client.wake(at.now, note, &mut out);
-                host
-            }
-        };
-        self.perform(host, out);
-        for event in self.client.drain() {
-            assert!(matches!(event, ClientEvent::Answer { result: Ok(_), .. }), "{event:?}");
-            self.done += 1;
-        }
-    }
-
-    /// Commits this many more puts with `in_flight` of them under way.
-    fn run(&mut self, puts: u64, in_flight: u64) {
-        let end = self.done + puts;
-        while self.done < end {
-            while self.sent - self.done < in_flight {
-                self.put();
-            }
-            self.step();
-        }
-        assert!(self.cluster.peers.len() == 3);
-    }
-}
-
+/// Puts through three members, and beside them the same proposals through a Raft that has no disk, store or network.
 fn puts(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("puts through three members, 128 B");
-    group.sample_size(10);
+    group.sample_size(10).throughput(Throughput::Elements(CALLS));
     for in_flight in [1, 64, 1_024] {
-        group.throughput(Throughput::Elements(2_000));
         group.bench_function(format!("{in_flight} in flight"), |bencher| {
-            bencher.iter_batched_ref(Load::new, |load| load.run(2_000, in_flight), BatchSize::LargeInput);
+            let run = |load: &mut Load| load.run(Call::Put, CALLS, in_flight);
+            bencher.iter_batched_ref(Load::default, run, BatchSize::LargeInput);
         });
     }
+    group.bench_function("the crate raft, in memory, 64 in flight", |bencher| {
+        bencher.iter_batched_ref(Group::default, |group| group.run(CALLS, 64), BatchSize::LargeInput);
+    });
+    group.finish();
+}
+
+fn calls(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("through three members, 64 in flight");
+    group.sample_size(10).throughput(Throughput::Elements(CALLS));
+    for (name, call) in [("txns", Call::Txn), ("ranges", Call::Range), ("serializable ranges", Call::SerializableRange)]
+    {
+        group.bench_function(name, |bencher| {
+            let run = |load: &mut Load| load.run(call, CALLS, 64);
+            bencher.iter_batched_ref(Load::default, run, BatchSize::LargeInput);
+        });
+    }
+    group.finish();
+}
+
+fn range_all(criterion: &mut Criterion) {
+    static LOAD: LazyLock<std::sync::Mutex<Load>> = LazyLock::new(|| {
+        let mut load = Load::default();
+        load.run(Call::Put, KEYS, 64);
+        load.into()
+    });
+    let mut group = criterion.benchmark_group("one range");
+    group.sample_size(10).throughput(Throughput::Elements(KEYS));
+    group.bench_function("of 100,000 keys, through the cluster", |bencher| {
+        let mut load = LOAD.lock().expect("nobody else measures");
+        bencher.iter(|| load.run(Call::RangeAll, 1, 1));
+    });
+    group.finish();
+}
+
+fn fan_out(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("one write");
+    group.sample_size(10).throughput(Throughput::Elements(u64::from(WATCHERS)));
+    group.bench_function("to 10,000 watchers on one stream", |bencher| {
+        let watched = || {
+            let mut load = Load::default();
+            load.watch(WATCHERS);
+            load
+        };
+        bencher.iter_batched_ref(watched, |load| load.fan_out(WATCHERS), BatchSize::LargeInput);
+    });
     group.finish();
 }
 
@@ -146,31 +98,21 @@ fn rewind(criterion: &mut Criterion) {
     });
 }
 
-/// A snapshot of a million keys of 100 bytes each, as a file.
-fn million_keys() -> Bytes {
-    let mut store = KvStore::default();
-    for i in 0..1_000_000 {
-        let mut txn = store.write();
-        txn.put(&Bytes::from(format!("/registry/pods/default/pod-{i:07}")), Bytes::from(vec![b'v'; 100]), 0);
-        txn.end();
-    }
-    Backend::new(store).snapshot().expect("short keys")
-}
-
 fn snapshot(criterion: &mut Criterion) {
-    let file = million_keys();
+    /// Of a million keys of 100 bytes each.
+    static FILE: LazyLock<Bytes> = LazyLock::new(|| snapshot_of(1_000_000));
+    let open = || Backend::open(&FILE, HashCheck::Required, Lessor::default()).expect("a sound file");
     let mut group = criterion.benchmark_group("snapshot of 1,000,000 keys");
     group.sample_size(10);
-    group.throughput(Throughput::Bytes(file.len() as u64));
-    group.bench_function("restart from it", |bencher| {
-        bencher.iter_with_large_drop(|| Backend::open(&file, HashCheck::Required, Lessor::default()));
+    group.bench_function("restart from it", |bencher| bencher.iter_with_large_drop(open));
+    group.bench_function("read its pairs", |bencher| bencher.iter(|| items(&FILE).count()));
+    group.bench_function("status", |bencher| bencher.iter(|| status(&FILE)));
+    group.bench_function("save", |bencher| {
+        let backend = open();
+        bencher.iter_with_large_drop(|| backend.snapshot());
     });
-    group.bench_function("read its pairs", |bencher| bencher.iter(|| items(&file).count()));
-    group.bench_function("status", |bencher| bencher.iter(|| status(&file)));
-    let backend = Backend::open(&file, HashCheck::Required, Lessor::default()).expect("a sound file");
-    group.bench_function("save", |bencher| bencher.iter_with_large_drop(|| backend.snapshot()));
     group.finish();
 }
 
-criterion_group!(engine, puts, idle, rewind, snapshot);
+criterion_group!(engine, puts, calls, range_all, fan_out, idle, rewind, snapshot);
 criterion_main!(engine);

@@ -100,7 +100,7 @@ fn show(lab: &Lab, from: usize) -> usize {
 fn replay(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
     let file = arguments.value()?;
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.to_string_lossy()))?;
-    let timeline = Archive::parse(&text)?.open();
+    let timeline = Archive::parse(&text)?.open(None)?;
     let lab = timeline.lab();
     println!("{} after {} steps and {} inputs, state {}", lab.now(), lab.sim().steps(), lab.inputs(), lab.hash());
     Ok(ExitCode::SUCCESS)

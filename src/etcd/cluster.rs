@@ -3,9 +3,14 @@
 use super::Rules;
 use super::apply::quota::DEFAULT_QUOTA;
 use super::auth::TokenKind;
+use super::backend::Backend;
 use crate::raft::PeerId;
 use crate::sim::{HostId, Micros};
+use bytes::Bytes;
 use sha1::{Digest, Sha1};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// `--heartbeat-interval` and `--election-timeout`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +64,36 @@ pub struct Cluster {
     pub rules: Rules,
     pub snapshots: Snapshots,
     pub settings: Settings,
+    /// The database that all members begin with, if they do not begin empty.
+    pub opened: Option<Opened>,
+}
+
+/// A database file that was read in advance: a member whose disk holds this very buffer does not read it again.
+#[derive(Clone)]
+pub struct Opened {
+    pub file: Bytes,
+    pub backend: Arc<Backend>,
+}
+
+impl Hash for Opened {
+    /// The disks hold the file.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.file.len().hash(state);
+    }
+}
+
+impl PartialEq for Opened {
+    fn eq(&self, other: &Opened) -> bool {
+        Arc::ptr_eq(&self.backend, &other.backend)
+    }
+}
+
+impl Eq for Opened {}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opened({} bytes)", self.file.len())
+    }
 }
 
 /// `--snapshot-count` and `--snapshot-catchup-entries`: how many applied entries make a snapshot, and how many before it
@@ -135,6 +170,7 @@ impl Cluster {
             rules,
             snapshots: Snapshots::default(),
             settings: Settings::default(),
+            opened: None,
         }
     }
 

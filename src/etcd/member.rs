@@ -197,7 +197,7 @@ impl Member {
             Some(Ok(recovered)) => recovered,
             Some(Err(error)) => return refuse_start(error.to_string(), out),
         };
-        let database = match snap::open(disk, &recovered.snapshot, || new_lessor(cluster)) {
+        let database = match snap::open(disk, &recovered.snapshot, cluster) {
             Ok(database) => database,
             Err(why) => return refuse_start(why, out),
         };

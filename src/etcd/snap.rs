@@ -13,9 +13,9 @@
 
 use super::api::{HashResponse, Response, SnapshotResponse};
 use super::backend::{self, Backend, Loader, run};
+use super::cluster::{Cluster, Opened};
 use super::error::{Code, Status};
-use super::lease::Lessor;
-use super::member::{Member, MemberNote, Moment, new_lessor};
+use super::member::{Member, MemberNote, Moment};
 use super::wire::Wire;
 use super::{Fact, Note, Outbox, wal};
 use crate::raft::{EntryId, Index, Message, PeerId, Snapshot, SnapshotMetadata, SnapshotReport, Storage, Term};
@@ -33,12 +33,16 @@ const RECEIPT_TIMEOUT: Micros = Micros::from_secs(5);
 const BYTES_PER_MICRO: u64 = 10;
 
 /// The database on a disk and the place in the log where it stands, if there is one.
-pub fn open(disk: &mut Disk, noted: &SnapshotMetadata, lessor: impl Fn() -> Lessor) -> Result<Option<Backend>, String> {
+pub fn open(disk: &mut Disk, noted: &SnapshotMetadata, cluster: &Cluster) -> Result<Option<Backend>, String> {
     disk.remove(OWN);
     let read = |name: &str| -> Option<Result<Backend, String>> {
         let file = disk.file(name)?;
         let bytes = file.reader().copy_to_bytes(file.len() as usize);
-        Some(run(&bytes, Loader::new(lessor())).map_err(|error| error.to_string()))
+        let is_same = |opened: &&Opened| (opened.file.as_ptr(), opened.file.len()) == (bytes.as_ptr(), bytes.len());
+        if let Some(opened) = cluster.opened.as_ref().filter(is_same) {
+            return Some(Ok(Backend::clone(&opened.backend)));
+        }
+        Some(run(&bytes, Loader::of(cluster)).map_err(|error| error.to_string()))
     };
     // Noted as the log's beginning, but not yet under its name when the power failed.
     if let Some(Ok(received)) = read(RECEIVED)
@@ -166,7 +170,7 @@ impl Member {
         out.rename(RECEIVED, DB);
         let metadata = snapshot.metadata.clone();
         let (index, term) = (metadata.index, metadata.term);
-        let backend = match run(&snapshot.data, Loader::new(new_lessor(&self.cluster))) {
+        let backend = match run(&snapshot.data, Loader::of(&self.cluster)) {
             Ok(backend) => backend,
             Err(error) => {
                 return self.stop(Fact::Panicked { why: format!("failed to open snapshot backend: {error}") }, out);

@@ -5,13 +5,14 @@
 //!   control-plane-lab 1
 //!   scenario members=3
 //!   seed 7
+//!   snapshot 5f1c…                         if the world began from a snapshot file: its SHA-256
 //!   moment 14203118 531                     microseconds and steps of the playhead
 //!   input 14160000 498 line 1 etcdctl put a 1
 //! ```
 //!
 //! Both are read as hostile: sizes are bounded before anything is unpacked, and every mistake is named.
 
-use super::{Input, Logged, Scenario, Timeline};
+use super::{Import, Input, Lab, Logged, Scenario, SnapshotId, Timeline};
 use crate::sim::SimTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -32,6 +33,8 @@ const MOMENT_MAX: u64 = 86_400_000_000;
 pub struct Archive {
     pub scenario: Scenario,
     pub seed: u64,
+    /// The snapshot file that the world began from; the file itself is not part of what is saved.
+    pub snapshot: Option<SnapshotId>,
     /// The playhead: time and steps.
     pub moment: (SimTime, u64),
     pub inputs: Vec<Logged>,
@@ -44,26 +47,40 @@ impl Archive {
         Archive {
             scenario: *lab.scenario(),
             seed: lab.seed(),
+            snapshot: lab.snapshot(),
             moment: (lab.now(), lab.sim().steps()),
             inputs: timeline.branch().inputs()[..lab.inputs() as usize].to_vec(),
         }
     }
 
     /// Replays it to its moment.
-    pub fn open(self) -> Timeline {
-        let mut timeline = Timeline::replay(self.scenario, self.seed, self.inputs);
+    ///
+    /// # Errors
+    /// It began from a snapshot file, and `import` is none of it.
+    pub fn open(self, import: Option<&Import>) -> Result<Timeline, String> {
+        let lab = match (self.snapshot, import) {
+            (None, _) => Lab::new(self.scenario, self.seed),
+            (Some(id), Some(import)) if import.fits(id, &self.scenario) => {
+                Lab::restored(self.scenario, self.seed, import)
+            }
+            (Some(id), _) => {
+                return Err(format!(
+                    "it began from a snapshot file, which is not saved with it: open that file first; \
+                     its SHA-256 is {id}"
+                ));
+            }
+        };
+        let mut timeline = Timeline::begin(lab, self.inputs);
         timeline.seek_exactly(self.moment.0, self.moment.1);
-        timeline
+        Ok(timeline)
     }
 
     pub fn text(&self) -> String {
-        let mut text = format!(
-            "{FORMAT}\nscenario {}\nseed {}\nmoment {} {}\n",
-            self.scenario.text(),
-            self.seed,
-            self.moment.0.0,
-            self.moment.1
-        );
+        let mut text = format!("{FORMAT}\nscenario {}\nseed {}\n", self.scenario.text(), self.seed);
+        if let Some(id) = self.snapshot {
+            writeln!(text, "snapshot {id}").expect("a String takes everything");
+        }
+        writeln!(text, "moment {} {}", self.moment.0.0, self.moment.1).expect("a String takes everything");
         for Logged { at, steps, input } in &self.inputs {
             let input = input.text(&self.scenario);
             writeln!(text, "input {} {steps} {input}", at.0).expect("a String takes everything");
@@ -83,8 +100,13 @@ impl Archive {
         if lines.next() != Some(FORMAT) {
             return Err(format!("line 1: expected \"{FORMAT}\"; this is not a saved world, or one of another version"));
         }
-        let mut archive =
-            Archive { scenario: Scenario::default(), seed: 0, moment: (SimTime::ZERO, 0), inputs: Vec::new() };
+        let mut archive = Archive {
+            scenario: Scenario::default(),
+            seed: 0,
+            snapshot: None,
+            moment: (SimTime::ZERO, 0),
+            inputs: Vec::new(),
+        };
         for (position, line) in lines.enumerate() {
             archive.line(line).map_err(|error| format!("line {}: {error}", position + 2))?;
         }
@@ -100,6 +122,10 @@ impl Archive {
             "" => {}
             "scenario" => self.scenario = Scenario::parse(value)?,
             "seed" => self.seed = value.parse().map_err(|_| format!("seed \"{value}\": expected a number"))?,
+            "snapshot" => {
+                let id = SnapshotId::parse(value);
+                self.snapshot = Some(id.ok_or_else(|| format!("snapshot \"{value}\": expected a SHA-256"))?);
+            }
             "moment" => self.moment = moment(&mut value.split(' '))?,
             "input" => {
                 let mut words = value.splitn(3, ' ');
@@ -113,7 +139,7 @@ impl Archive {
                 let input = Input::parse(words.next().unwrap_or_default(), &self.scenario)?;
                 self.inputs.push(Logged { at, steps, input });
             }
-            _ => return Err(format!("unknown word \"{key}\"; expected scenario, seed, moment or input")),
+            _ => return Err(format!("unknown word \"{key}\"; expected scenario, seed, snapshot, moment or input")),
         }
         Ok(())
     }
@@ -184,7 +210,7 @@ mod tests {
         let archive = Archive::of(&timeline);
         let back = Archive::from_link(&archive.link().unwrap()).unwrap();
         assert_eq!(back, archive);
-        assert_eq!(back.open().lab().hash(), timeline.lab().hash());
+        assert_eq!(back.open(None).unwrap().lab().hash(), timeline.lab().hash());
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //! What it offers to whoever watches: accessors, the trace with its causes, a [`Chronicle`] of what is worth a mark on a
 //! timeline, the [`Check`] of Raft's promises, and one version number per [`Topic`]. It holds no callback.
 
-use crate::etcd::{self, Booted, Cluster, Fact, InitialClusterState, Joined, Joiner, Member, MemberNote, Wire};
-use crate::raft::{Index, PeerId, Storage as _};
+use crate::etcd::{self, Booted, Cluster, Fact, InitialClusterState, Joined, Joiner, Member, MemberNote, Peer, Wire};
+use crate::raft::{EntryId, Index, PeerId, SnapshotMetadata, Storage as _};
 use crate::sim::{EventId, Fault, HostId, SimTime, state_hash::StateHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -17,7 +17,9 @@ pub mod check;
 pub mod chronicle;
 pub mod fuzz;
 pub mod history;
+pub mod import;
 pub mod input;
+pub mod load;
 pub mod scenario;
 mod settings;
 pub mod timeline;
@@ -26,6 +28,7 @@ pub mod workstation;
 
 pub use check::{Check, Violation};
 pub use chronicle::{Chronicle, Mark, Stamped};
+pub use import::{Import, SnapshotId};
 pub use input::{Input, Logged};
 pub use scenario::Scenario;
 pub use timeline::Timeline;
@@ -74,6 +77,8 @@ impl Topic {
 pub struct Lab {
     scenario: Scenario,
     seed: u64,
+    /// The file that the members began with, if they did not begin empty.
+    snapshot: Option<SnapshotId>,
     sim: Sim,
     cluster: Arc<Cluster>,
     /// By host, without the workstation.
@@ -98,11 +103,40 @@ enum Process {
 impl Lab {
     /// A world at time zero: every machine has just been switched on.
     pub fn new(scenario: Scenario, seed: u64) -> Lab {
-        let cluster = scenario.cluster();
+        let mut lab = Lab::unbooted(scenario, seed, Arc::new(scenario.cluster()));
+        lab.boot_all();
+        lab
+    }
+
+    /// As [`Lab::new`], but the disks of all members hold what was restored from a snapshot, which must be an import for
+    /// this scenario.
+    pub fn restored(scenario: Scenario, seed: u64, import: &Import) -> Lab {
+        assert!(import.fits(import.id, &scenario), "restored for another cluster");
+        let mut lab = Lab::unbooted(scenario, seed, import.cluster.clone());
+        lab.snapshot = Some(import.id);
+        let restored = &import.restored;
+        for Peer { id, machine } in &import.cluster.peers {
+            let disk = lab.sim.disk_mut(machine.host);
+            disk.put(etcd::wal::FILE, restored.write_ahead_log(id.0));
+            disk.put(etcd::DATABASE, restored.database.clone());
+        }
+        let SnapshotMetadata { index, term, .. } = restored.snapshot;
+        lab.check.begin_anew(EntryId { index, term });
+        lab.boot_all();
+        lab
+    }
+
+    fn boot_all(&mut self) {
+        for host in 0..self.cluster.peers.len() {
+            self.boot(HostId(host as u16), InitialClusterState::New);
+        }
+    }
+
+    fn unbooted(scenario: Scenario, seed: u64, cluster: Arc<Cluster>) -> Lab {
         let hosts = cluster.machines().count();
         let disks = vec![scenario.disk.profile(); hosts + 1];
         let workstation = Workstation::new(HostId(hosts as u16), &scenario, &cluster);
-        let mut lab = Lab {
+        Lab {
             sim: Sim::new(seed, scenario.link(), &disks),
             members: vec![Process::None; hosts],
             check: Check::new(hosts),
@@ -111,14 +145,11 @@ impl Lab {
             cluster,
             scenario,
             seed,
+            snapshot: None,
             inputs: 0,
             chronicle: Chronicle::default(),
             versions: [0; Topic::ALL.len()],
-        };
-        for host in 0..lab.cluster.peers.len() {
-            lab.boot(HostId(host as u16), InitialClusterState::New);
         }
-        lab
     }
 
     // What is there to see.
@@ -129,6 +160,11 @@ impl Lab {
 
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// The snapshot file that the world began from.
+    pub fn snapshot(&self) -> Option<SnapshotId> {
+        self.snapshot
     }
 
     pub fn now(&self) -> SimTime {

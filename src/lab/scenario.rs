@@ -4,7 +4,6 @@ use super::settings;
 use crate::etcd::cluster::Settings;
 use crate::etcd::{Cluster, Machine, Rule, Rules, Snapshots, Timing};
 use crate::sim::{DiskProfile, HostId, Link, Micros};
-use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scenario {
@@ -125,15 +124,20 @@ impl Scenario {
         Link { latency: self.latency, jitter: self.jitter, ..Link::RACK }
     }
 
-    pub fn cluster(&self) -> Arc<Cluster> {
+    pub fn cluster(&self) -> Cluster {
+        self.cluster_of(self.token())
+    }
+
+    /// The cluster as it would be under another `--initial-cluster-token`.
+    pub fn cluster_of(&self, token: &str) -> Cluster {
         let machine = |number: u8| {
             let (peer_url, client_url) = self.urls(number);
             Machine { host: HostId(u16::from(number) - 1), name: self.member_name(number), peer_url, client_url }
         };
         let mut machines: Vec<Machine> = (1..=self.members + self.spares).map(machine).collect();
         let spares = machines.split_off(usize::from(self.members));
-        let cluster = Cluster::new(self.token(), machines, self.timing, self.rules);
-        Arc::new(Cluster { spares, snapshots: self.snapshots, settings: self.settings, ..cluster })
+        let cluster = Cluster::new(token, machines, self.timing, self.rules);
+        Cluster { spares, snapshots: self.snapshots, settings: self.settings, ..cluster }
     }
 
     /// Its text: only what differs from the default.

@@ -72,7 +72,11 @@ impl Timeline {
 
     /// A world at time zero in which these inputs will be given again.
     pub fn replay(scenario: Scenario, seed: u64, inputs: Vec<Logged>) -> Timeline {
-        let lab = Lab::new(scenario, seed);
+        Timeline::begin(Lab::new(scenario, seed), inputs)
+    }
+
+    /// As [`Timeline::replay`], for a world that was made and not lived in yet.
+    pub fn begin(lab: Lab, inputs: Vec<Logged>) -> Timeline {
         let branch = Branch {
             parent: None,
             id: 0,

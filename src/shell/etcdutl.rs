@@ -14,11 +14,10 @@ use super::printers::go::{json_string, quote};
 use super::printers::table::human_bytes;
 use super::printers::{Display, Format, SnapshotStatus};
 use super::process::{Ask, Asks, Program, Tell};
-use crate::etcd::backend::{self, HashCheck, RestoreConfig, Restored, Restorer};
+use crate::etcd::backend::{self, HashCheck, RestoreConfig, Restorer};
 use crate::etcd::bolt::{self, Writer};
-use crate::etcd::wal;
 use crate::sim::SimTime;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 const EXIT_ERROR: i32 = 1;
 const EXIT_PANIC: i32 = 2;
@@ -421,22 +420,10 @@ fn restore_into(
         log(now, "membership/cluster.go:421", "added member", &fields, asks);
     }
     asks.files.make_directories(wal_dir).map_err(go)?;
-    asks.files.write(&format!("{wal_dir}/{WAL_SEGMENT}"), write_ahead_log(&restored)).map_err(go)?;
+    asks.files.write(&format!("{wal_dir}/{WAL_SEGMENT}"), restored.write_ahead_log(restored.node_id)).map_err(go)?;
     asks.files.write(&database_path, restored.database).map_err(go)?;
     log(now, "snapshot/v3_snapshot.go:272", "restored snapshot", &format!("{{{places}}}"), asks);
     Ok(())
-}
-
-/// The log that a restored member starts from.
-fn write_ahead_log(restored: &Restored) -> Bytes {
-    let mut file = BytesMut::new();
-    let mut write = |chunk: Bytes| file.extend_from_slice(&chunk);
-    let mut encoder = wal::Encoder::default();
-    encoder.metadata(restored.node_id, restored.cluster_id, &mut write);
-    restored.entries.iter().for_each(|entry| encoder.entry(entry, &mut write));
-    encoder.hard_state(&restored.hard_state, &mut write);
-    encoder.snapshot(&restored.snapshot, &mut write);
-    file.freeze()
 }
 
 /// A line of zap's console log.

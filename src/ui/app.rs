@@ -2,6 +2,7 @@
 
 use super::diagrams::ClusterView;
 use super::header::{Dialogs, DropTarget, Header, Help};
+use super::importing::{ImportProgress, Importing};
 use super::layout::{Layout, Pane, Reopen, Separators, TabBar};
 use super::new_world::NewWorld;
 use super::notice::{NoticeBoard, Notices};
@@ -23,12 +24,14 @@ pub fn App() -> impl IntoView {
     let layout = Layout::remembered();
     let notices = Notices::default();
     let study = Study::new(session);
-    let worlds = Worlds::new(session, study, notices);
+    let importing = Importing::default();
+    let worlds = Worlds::new(session, study, notices, importing);
     let dialogs = Dialogs::default();
     provide_context(session);
     provide_context(layout);
     provide_context(notices);
     provide_context(study);
+    provide_context(importing);
     provide_context(worlds);
     provide_context(dialogs);
     provide_context(Typist::new(session, layout, notices));
@@ -51,6 +54,7 @@ pub fn App() -> impl IntoView {
             <Help/>
         </Dialog>
         <DropTarget/>
+        <ImportProgress/>
     }
 }
 

@@ -1,6 +1,8 @@
 //! Small dealings with the browser that more than one part of the page has: files, clipboard, focus, the address.
 
+use bytes::Bytes;
 use leptos::prelude::*;
+use std::ops::Range;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -34,6 +36,21 @@ pub async fn read_file(file: &web_sys::File, bytes_max: usize) -> Result<String,
     }
     let text = JsFuture::from(file.text()).await.map_err(|error| message(&error))?;
     Ok(text.as_string().unwrap_or_default())
+}
+
+/// A part of a file that the learner chose or dropped; less of it where the file ends.
+///
+/// # Errors
+/// Why it cannot be read.
+pub async fn read_bytes(file: &web_sys::File, range: Range<u64>) -> Result<Bytes, String> {
+    let part = file.slice_with_f64_and_f64(range.start as f64, range.end as f64).map_err(|error| message(&error))?;
+    let buffer = JsFuture::from(part.array_buffer()).await.map_err(|error| message(&error))?;
+    Ok(js_sys::Uint8Array::new(&buffer).to_vec().into())
+}
+
+/// Milliseconds of the browser's clock, from an arbitrary moment.
+pub fn now() -> f64 {
+    window().performance().map_or(0.0, |performance| performance.now())
 }
 
 /// Gives the learner a text as a file.

@@ -7,7 +7,6 @@ use super::theme::Theme;
 use super::widgets::icon::{self, Icon};
 use super::worlds::Worlds;
 use super::{browser, notice::Notices};
-use crate::lab::archive::TEXT_BYTES_MAX;
 use crate::projection::lanes::{self, BranchView};
 use crate::sim::{Micros, SimTime};
 use leptos::prelude::*;
@@ -260,7 +259,7 @@ fn WorldMenu() -> impl IntoView {
             <button type="button" on:click=move |_| run(&|| browser::download("world.lab", &worlds.text()))>"Save as a file"</button>
             <label>
                 "Open a file …"
-                <input class="visually-hidden" type="file" accept=".lab,text/plain" on:change=chosen/>
+                <input class="visually-hidden" type="file" accept=".lab,.db,text/plain,application/octet-stream" on:change=chosen/>
             </label>
             <hr/>
             <ThemeChoice/>
@@ -316,10 +315,9 @@ pub fn DropTarget() -> impl IntoView {
             }
         }
     });
-    let limit = TEXT_BYTES_MAX >> 20;
     view! {
         <Show when=move || over.get()>
-            <div class="drop-target">{format!("Drop a saved world (.lab, up to {limit} MiB) to open it")}</div>
+            <div class="drop-target">"Drop a saved world (.lab) or an etcd snapshot (.db) to open it"</div>
         </Show>
     }
 }

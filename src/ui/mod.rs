@@ -17,6 +17,7 @@ mod worlds;
 // Parts.
 mod diagrams;
 mod header;
+mod importing;
 mod new_world;
 mod panels;
 mod widgets;

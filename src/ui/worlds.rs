@@ -8,14 +8,17 @@
 //! ```
 
 use super::browser;
+use super::importing::{self, Importing};
 use super::notice::Notices;
 use super::session::Session;
 use super::store;
 use super::study::{self, Page, Study};
 use crate::lab::archive::Archive;
-use crate::lab::{Scenario, Timeline};
+use crate::lab::import::Summary;
+use crate::lab::{Import, Lab, Scenario, Timeline};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a world that changes is saved.
@@ -28,6 +31,11 @@ pub struct Worlds {
     session: Session,
     study: Study,
     notices: Notices,
+    importing: Importing,
+    /// The snapshot that was taken in last: worlds that began from it are opened without asking for the file again.
+    import: StoredValue<Option<Arc<Import>>>,
+    /// A saved world that cannot be opened before its snapshot file is.
+    awaiting: StoredValue<Option<Archive>>,
     /// What was saved last, to save nothing twice: inputs, microseconds, branch.
     saved: StoredValue<(u32, u64, u32)>,
     /// The browser took no more: said once.
@@ -52,8 +60,17 @@ impl Saved {
 }
 
 impl Worlds {
-    pub fn new(session: Session, study: Study, notices: Notices) -> Worlds {
-        Worlds { session, study, notices, saved: StoredValue::new((0, 0, 0)), full: StoredValue::new(false) }
+    pub fn new(session: Session, study: Study, notices: Notices, importing: Importing) -> Worlds {
+        Worlds {
+            session,
+            study,
+            notices,
+            importing,
+            import: StoredValue::new(None),
+            awaiting: StoredValue::new(None),
+            saved: StoredValue::new((0, 0, 0)),
+            full: StoredValue::new(false),
+        }
     }
 
     /// What the page begins with: the address first, then what was kept, then the first lesson.
@@ -187,21 +204,54 @@ impl Worlds {
         Ok(())
     }
 
-    /// As [`Worlds::open_text`], but what goes wrong is said on the page.
+    /// Opens a file of either kind, a saved world or a snapshot of a cluster. What goes wrong is said on the page.
     pub fn open_file(&self, file: web_sys::File) {
         let worlds = *self;
         spawn_local(async move {
-            let text = browser::read_file(&file, crate::lab::archive::TEXT_BYTES_MAX).await;
-            if let Err(error) = text.and_then(|text| worlds.open_text(&text)) {
-                worlds.notices.complain(format!("{} could not be opened: {error}.", file.name()), Vec::new());
+            if let Err(error) = worlds.try_open_file(&file).await {
+                let text = format!("{} could not be opened: {error}. Nothing of yours was changed.", file.name());
+                worlds.notices.complain(text, Vec::new());
             }
         });
     }
 
+    async fn try_open_file(&self, file: &web_sys::File) -> Result<(), String> {
+        if importing::is_database(file).await? {
+            return self.open_snapshot(file).await;
+        }
+        let text = browser::read_file(file, crate::lab::archive::TEXT_BYTES_MAX).await?;
+        self.open_text(&text)
+    }
+
+    /// Opens a snapshot in a fresh cluster, or in the saved world that waits for it.
+    async fn open_snapshot(&self, file: &web_sys::File) -> Result<(), String> {
+        let id = importing::id_of(file).await?;
+        let awaited = self.awaiting.get_value().filter(|archive| archive.snapshot == id);
+        let scenario = awaited.as_ref().map_or_else(Scenario::default, |archive| archive.scenario);
+        let Some(import) = self.importing.import(file, scenario).await? else { return Ok(()) };
+        self.import.set_value(Some(import.clone()));
+        if let Some(archive) = awaited {
+            self.awaiting.set_value(None);
+            self.open_archive(archive, None, false).await;
+            return Ok(());
+        }
+        let worth_keeping = self.put_aside();
+        self.study.close();
+        self.session.open(Timeline::begin(Lab::restored(scenario, 1, &import), Vec::new()));
+        self.session.playing.set(true);
+        self.write_address();
+        self.notices.offer(words_of(&file.name(), &import.summary()), Vec::new());
+        if worth_keeping {
+            self.offer_back("The world before is kept.");
+        }
+        Ok(())
+    }
+
     async fn open_archive(&self, archive: Archive, lesson: Option<String>, playing: bool) {
         let lesson = match lesson {
-            Some(id) => self.study.fetch(Some(&id)).await,
-            None => None,
+            // A lesson's world begins empty.
+            Some(id) if archive.snapshot.is_none() => self.study.fetch(Some(&id)).await,
+            _ => None,
         };
         let timeline = match lesson {
             Some(lesson) => self.study.resume(lesson, archive),
@@ -211,12 +261,27 @@ impl Worlds {
                     // The list of lessons is wanted all the same; without it the pane says what is wrong when asked.
                     self.study.load_catalog().await.ok();
                 }
-                archive.open()
+                let import = self.import.get_value();
+                match archive.clone().open(import.as_deref()) {
+                    Ok(timeline) => timeline,
+                    Err(error) => return self.await_snapshot(archive, &error),
+                }
             }
         };
         self.session.playing.set(playing);
         self.session.open(timeline);
         self.write_address();
+    }
+
+    /// Keeps a saved world until the snapshot that it began from is opened.
+    fn await_snapshot(&self, archive: Archive, why: &str) {
+        let text = archive.text();
+        // Another world will be saved in its place meanwhile.
+        store::write(store::WORLD_BEFORE, &format!("lesson= playing=false\n{text}"));
+        self.awaiting.set_value(Some(archive));
+        let keep = Callback::new(move |()| browser::download("world.lab", &text));
+        let message = format!("Your world waits: {why}. Drop it here, or choose World, Open a file.");
+        self.notices.complain(message, vec![("Save the world's text", keep)]);
     }
 
     fn lesson_id(&self) -> Option<String> {
@@ -296,4 +361,20 @@ impl Worlds {
     pub fn first() -> Timeline {
         Timeline::new(Scenario::default(), 1)
     }
+}
+
+/// What the learner should know of a snapshot that is open now.
+fn words_of(file: &str, summary: &Summary) -> String {
+    let Summary { revision, keys, alarms, auth_enabled } = summary;
+    let mut words = format!(
+        "{file}: {keys} keys at revision {revision}, restored into a fresh cluster with ids of its own. \
+         The file stayed on this machine."
+    );
+    if !alarms.is_empty() {
+        words += &format!(" Alarms came with it: {}.", alarms.join(", "));
+    }
+    if *auth_enabled {
+        words += " Authentication is on: commands need --user.";
+    }
+    words
 }

@@ -3,6 +3,7 @@ mod conformance;
 mod datadriven;
 mod etcdctl;
 mod etcdutl;
+mod imports;
 mod lab;
 mod lessons;
 mod lives;

@@ -207,6 +207,11 @@ impl<S: Sink> Job<S> {
         self.reader.supply(bytes);
     }
 
+    /// Bytes of the database that were worked on.
+    pub fn position(&self) -> u64 {
+        self.reader.visited()
+    }
+
     /// Goes on, by at most this many items.
     pub fn run(mut self, items_max: usize) -> Result<Progress<S>, SnapshotError> {
         for _ in 0..items_max {

@@ -9,7 +9,9 @@ use super::file::{Sink, SnapshotError};
 use super::{Backend, LeaseRecord, REVISION_LEN, Tables, bucket, decode_revision, meta};
 use crate::etcd::api::KeyValue;
 use crate::etcd::bolt::Item;
+use crate::etcd::cluster::Cluster;
 use crate::etcd::lease::{Lessor, MAX_TTL};
+use crate::etcd::member::new_lessor;
 use crate::etcd::mvcc::store::Restoring;
 use crate::etcd::mvcc::{Revision, Stored};
 
@@ -27,6 +29,11 @@ pub struct Loader {
 }
 
 impl Loader {
+    /// For a database of this cluster.
+    pub fn of(cluster: &Cluster) -> Loader {
+        Loader::new(new_lessor(cluster))
+    }
+
     /// `lessor` is one without leases; it knows the shortest time to live.
     pub fn new(lessor: Lessor) -> Loader {
         Loader { place: Place::default(), store: Restoring::default(), lessor, tables: Tables::default(), last: None }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::file::{HashCheck, Sink, SnapshotError, run};
 use super::load::{Located, Place};
@@ -14,7 +14,8 @@ use super::tables::member_json;
 use super::{Tables, bucket, urls};
 use crate::etcd::api;
 use crate::etcd::bolt::{Item, WriteError, Writer};
-use crate::etcd::cluster::{cluster_id, member_id};
+use crate::etcd::cluster::{Cluster, Peer, cluster_id, member_id};
+use crate::etcd::wal;
 use crate::raft::{
     AnyConfChange, ConfChange, ConfChangeType, ConfState, Entry, HardState, Index, PeerId, SnapshotMetadata, Term,
 };
@@ -57,6 +58,20 @@ pub struct Restored {
     pub database: Bytes,
 }
 
+impl Restored {
+    /// The log that one of the members starts from.
+    pub fn write_ahead_log(&self, node_id: u64) -> Bytes {
+        let mut file = BytesMut::new();
+        let mut write = |chunk: Bytes| file.extend_from_slice(&chunk);
+        let mut encoder = wal::Encoder::default();
+        encoder.metadata(node_id, self.cluster_id, &mut write);
+        self.entries.iter().for_each(|entry| encoder.entry(entry, &mut write));
+        encoder.hard_state(&self.hard_state, &mut write);
+        encoder.snapshot(&self.snapshot, &mut write);
+        file.freeze()
+    }
+}
+
 /// Restores a snapshot file that is at hand as a whole.
 pub fn restore(file: &Bytes, config: &RestoreConfig) -> Result<Restored, SnapshotError> {
     let restorer = Restorer::new(config)?;
@@ -75,7 +90,29 @@ pub struct Restorer {
     keys_seen: bool,
 }
 
+impl RestoreConfig {
+    /// For a cluster's first member. What is restored is the same for all of them, but for who each is.
+    pub fn of(cluster: &Cluster, token: &str) -> RestoreConfig {
+        let urls = |peer: &Peer| format!("{}={}", peer.machine.name, peer.machine.peer_url);
+        let first = cluster.peers.first().map(|peer| peer.machine.clone());
+        let (name, peer_url) = first.map(|machine| (machine.name, machine.peer_url)).unwrap_or_default();
+        RestoreConfig {
+            name,
+            initial_cluster: cluster.peers.iter().map(urls).collect::<Vec<_>>().join(","),
+            initial_cluster_token: token.to_owned(),
+            initial_advertise_peer_urls: peer_url,
+            hash_check: HashCheck::Required,
+        }
+    }
+}
+
 impl Restorer {
+    /// For a database of about so many bytes. Refused if the flags contradict each other.
+    pub fn sized(config: &RestoreConfig, database_len: u64) -> Result<Restorer, SnapshotError> {
+        let writer = Writer::sized(usize::try_from(database_len).unwrap_or(0));
+        Ok(Restorer { writer, ..Restorer::new(config)? })
+    }
+
     /// Refused if the flags contradict each other.
     pub fn new(config: &RestoreConfig) -> Result<Restorer, SnapshotError> {
         let peers = initial_cluster(config).map_err(SnapshotError::Bootstrap)?;

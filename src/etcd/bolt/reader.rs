@@ -61,6 +61,7 @@ pub struct Reader {
     /// Pages that were visited, and those the freelist names.
     reached: PageSet,
     freed: PageSet,
+    visited: u64,
     /// Pages from the root down to where the walk is.
     stack: Vec<Frame>,
     /// The last key of each open bucket.
@@ -121,6 +122,7 @@ impl Reader {
             supplied: None,
             reached: PageSet::default(),
             freed: PageSet::default(),
+            visited: 0,
             stack: Vec::new(),
             last: Vec::new(),
             failed: None,
@@ -130,6 +132,11 @@ impl Reader {
     /// The size that bbolt reports of the database: its pages up to the high-water mark. Known from the first item on.
     pub fn size(&self) -> u64 {
         self.meta.high_water * self.meta.page_size as u64
+    }
+
+    /// Bytes of the pages that were visited so far.
+    pub fn visited(&self) -> u64 {
+        self.visited * self.meta.page_size as u64
     }
 
     /// The page that the last item lies on.
@@ -329,6 +336,7 @@ impl Reader {
         if end >= high_water {
             return Err(BoltError::Damaged { page: end, why: Damage::OutOfBounds { high_water } });
         }
+        self.visited += 1 + u64::from(overflow);
         for page in id..=end {
             if !self.reached.insert(page) {
                 return Err(BoltError::Damaged { page, why: Damage::MultipleReferences });

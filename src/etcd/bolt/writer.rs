@@ -84,7 +84,15 @@ impl Default for Writer {
 
 impl Writer {
     pub fn new() -> Writer {
-        Writer { out: vec![0; FIRST_PAGE as usize * PAGE_SIZE], open: vec![Tree::default()] }
+        Writer::sized(0)
+    }
+
+    /// For a file of about so many bytes: a large one is not moved while it grows.
+    pub fn sized(file_len: usize) -> Writer {
+        let start = FIRST_PAGE as usize * PAGE_SIZE;
+        let mut out = Vec::with_capacity(file_len.max(start));
+        out.resize(start, 0);
+        Writer { out, open: vec![Tree::default()] }
     }
 
     pub fn write(&mut self, item: Item) -> Result<(), WriteError> {

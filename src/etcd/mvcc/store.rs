@@ -154,6 +154,11 @@ impl KvStore {
         self.revisions.len()
     }
 
+    /// How many keys are there now.
+    pub fn live_count(&self) -> usize {
+        self.index.range(KeySpan::From(b"")).filter(|index| index.is_live()).count()
+    }
+
     /// The value a key has now.
     pub fn get(&self, key: &[u8]) -> Option<&KeyValue> {
         let latest = self.index.get(key)?.latest();
