@@ -222,6 +222,12 @@ impl Client {
         }
     }
 
+    /// The watch that a server knows by this id on this stream.
+    pub fn watch_on(&self, stream: ConnId, watch_id: i64) -> Option<WatchKey> {
+        let watches = self.watches.iter().filter(|_| self.stream == Some(stream));
+        watches.into_iter().find(|(_, watch)| watch.server_id == Some(watch_id)).map(|(key, _)| *key)
+    }
+
     /// Sends a unary call; its answer comes after `timeout` at the latest.
     pub fn call(&mut self, now: SimTime, request: Request, timeout: Micros, out: &mut Outbox) -> CallId {
         let size = request.encoded_len();

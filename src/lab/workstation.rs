@@ -180,6 +180,11 @@ impl Workstation {
         &self.terminals
     }
 
+    /// A client by its name: itself, and the terminal whose program it serves.
+    pub fn client_named(&self, id: ClientId) -> Option<(&Client, u8)> {
+        self.clients.get(&id).map(|owned| (&owned.client, owned.terminal))
+    }
+
     /// What lies on its disk.
     pub fn files(&self) -> &Files {
         &self.files

@@ -9,6 +9,8 @@ pub mod inspect;
 pub mod lanes;
 pub mod layout;
 pub mod message;
+pub mod revisions;
+pub mod stores;
 pub mod terminal;
 pub mod why;
 pub mod words;
