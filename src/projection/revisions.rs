@@ -11,7 +11,7 @@ use crate::etcd::mvcc::key_index::KeyIndex;
 use crate::etcd::mvcc::{KeySpan, KvStore, Revision};
 use crate::lab::Lab;
 use crate::raft::EntryType;
-use crate::sim::HostId;
+use crate::sim::{EventId, HostId};
 use bytes::Bytes;
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,14 +76,14 @@ pub struct Span {
     pub gone: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     Create,
     Put,
     Delete,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
     pub revision: i64,
     pub kind: Kind,
@@ -158,6 +158,23 @@ impl Chart {
         let key = quoted(key);
         cut.map_or_else(|| format!("etcdctl get {key}"), |cut| format!("etcdctl get {key} --rev={cut}"))
     }
+}
+
+/// Marks back from now among which a read of the past is looked for.
+const READ_SPAN: usize = 200;
+
+/// The newest command that read the past, and the revision that it asked for.
+pub fn last_read(lab: &Lab) -> Option<(EventId, i64)> {
+    let asked = |line: &str| {
+        let words = || line.split_whitespace().filter(|word| word.starts_with("--rev"));
+        let given = words().find_map(|word| word.strip_prefix("--rev="));
+        let apart = || line.split_whitespace().skip_while(|word| *word != "--rev").nth(1);
+        given.or_else(apart)?.parse().ok().filter(|revision| *revision > 0 && line.contains(" get "))
+    };
+    lab.chronicle().marks().iter().rev().take(READ_SPAN).find_map(|stamped| match &stamped.mark {
+        crate::lab::Mark::Command { line, .. } => Some((stamped.event, asked(line)?)),
+        _ => None,
+    })
 }
 
 /// A word as a shell takes it.
@@ -376,6 +393,13 @@ mod tests {
         assert_eq!((chart.source.compacted, chart.refused), (Some(8), true));
         let rows: Vec<String> = chart.rows.iter().map(drawn).collect();
         assert_eq!(rows, ["a [6-9 2-5?] C2 P4 D5 c6", "b [3-9] C3 P7 p8 d9"]);
+    }
+
+    #[test]
+    fn a_read_of_the_past_in_a_terminal_is_noticed() {
+        let lab = world(&["etcdctl put a 1", "etcdctl get a --rev=2", "etcdctl get --rev 3 a", "etcdctl get a"]);
+        assert_eq!(last_read(&lab).map(|(_, revision)| revision), Some(3));
+        assert_eq!(last_read(&world(&["etcdctl put a --rev=9"])), None);
     }
 
     #[test]

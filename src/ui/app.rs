@@ -1,5 +1,6 @@
 //! The page's root: makes what all parts share, once, and lays out the bench.
 
+use super::browse::Browse;
 use super::header::{Dialogs, DropTarget, Header, Help};
 use super::layout::{Layout, Pane, Reopen, Separators, TabBar};
 use super::new_world::NewWorld;
@@ -29,6 +30,7 @@ pub fn App() -> impl IntoView {
     provide_context(session);
     provide_context(layout);
     provide_context(stage);
+    provide_context(Browse::new(session));
     provide_context(notices);
     provide_context(study);
     provide_context(worlds);

@@ -10,6 +10,7 @@ pub mod crash;
 pub mod session;
 
 // What all parts share.
+mod browse;
 mod layout;
 mod notice;
 mod stage;

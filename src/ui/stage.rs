@@ -4,7 +4,7 @@
 //! What should outlive that (a filter, a chosen key) is the page's, not the view's.
 
 use super::browser;
-use super::diagrams::{ClusterView, measure};
+use super::diagrams::{ClusterView, RevisionsView, measure};
 use super::store;
 use leptos::ev::KeyboardEvent;
 use leptos::html;
@@ -19,8 +19,10 @@ pub struct Listed {
 }
 
 /// Every view that there is, by key. A new one is one line here.
-pub const VIEWS: &[Listed] =
-    &[Listed { key: "1", name: "cluster", title: "Cluster", draw: || view! { <ClusterView/> }.into_any() }];
+pub const VIEWS: &[Listed] = &[
+    Listed { key: "1", name: "cluster", title: "Cluster", draw: || view! { <ClusterView/> }.into_any() },
+    Listed { key: "3", name: "revisions", title: "Revisions", draw: || view! { <RevisionsView/> }.into_any() },
+];
 
 /// A stage narrower than this holds one view, whatever was asked for.
 const TWO_WIDTH_MIN: f64 = 860.0;

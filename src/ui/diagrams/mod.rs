@@ -1,8 +1,11 @@
 //! Pictures of the world, one to a file. A picture draws a projection; it decides nothing.
 
 pub mod cluster;
+mod empty;
+mod revisions;
 
 pub use cluster::ClusterView;
+pub use revisions::RevisionsView;
 
 use super::session::{Selection, Session};
 use leptos::html;
