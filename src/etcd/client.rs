@@ -222,10 +222,10 @@ impl Client {
         }
     }
 
-    /// The watch that a server knows by this id on this stream.
-    pub fn watch_on(&self, stream: ConnId, watch_id: i64) -> Option<WatchKey> {
-        let watches = self.watches.iter().filter(|_| self.stream == Some(stream));
-        watches.into_iter().find(|(_, watch)| watch.server_id == Some(watch_id)).map(|(key, _)| *key)
+    /// Its watches: what each asks for now, and the stream and id by which a member knows it, if one does.
+    pub fn watches(&self) -> impl Iterator<Item = (WatchKey, &WatchCreateRequest, Option<(ConnId, i64)>)> {
+        let place = |watch: &Watch| Some((self.stream?, watch.server_id?));
+        self.watches.iter().map(move |(key, watch)| (*key, &watch.request, place(watch)))
     }
 
     /// Sends a unary call; its answer comes after `timeout` at the latest.

@@ -180,9 +180,9 @@ impl Workstation {
         &self.terminals
     }
 
-    /// A client by its name: itself, and the terminal whose program it serves.
-    pub fn client_named(&self, id: ClientId) -> Option<(&Client, u8)> {
-        self.clients.get(&id).map(|owned| (&owned.client, owned.terminal))
+    /// Its clients, each with the terminal whose program it serves.
+    pub fn clients(&self) -> impl Iterator<Item = (ClientId, &Client, u8)> {
+        self.clients.iter().map(|(id, owned)| (*id, &owned.client, owned.terminal))
     }
 
     /// What lies on its disk.

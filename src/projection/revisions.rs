@@ -314,21 +314,23 @@ fn seen(store: &KvStore, index: &KeyIndex, cut: i64) -> Seen {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::lab::{Input, Scenario};
     use crate::sim::{Fault, SimTime};
 
     /// A world in which these lines were typed one after another.
-    fn world(lines: &[&str]) -> Lab {
+    pub fn world(lines: &[&str]) -> Lab {
         let mut lab = Lab::new(Scenario::default(), 7);
         lab.run_until(SimTime(3_000_000), u64::MAX);
-        for line in lines {
-            lab.input(&Input::Line { terminal: 0, text: (*line).to_owned() });
-            let end = lab.now() + crate::sim::Micros::from_millis(500);
-            lab.run_until(end, u64::MAX);
-        }
+        lines.iter().for_each(|line| type_line(&mut lab, line));
         lab
+    }
+
+    pub fn type_line(lab: &mut Lab, line: &str) {
+        lab.input(&Input::Line { terminal: 0, text: line.to_owned() });
+        let end = lab.now() + crate::sim::Micros::from_millis(500);
+        lab.run_until(end, u64::MAX);
     }
 
     fn chart(lab: &Lab, ask: Ask) -> Chart {

@@ -3,11 +3,11 @@
 use super::diagrams::select;
 use super::session::{Selection, Session};
 use crate::lab::Topic;
+use crate::projection::keys::Folds;
 use crate::projection::stores;
 use crate::sim::HostId;
 use bytes::Bytes;
 use leptos::prelude::*;
-use std::collections::BTreeSet;
 
 /// A copy is the same handle.
 #[derive(Clone, Copy)]
@@ -21,26 +21,8 @@ pub struct Browse {
     pub written: RwSignal<bool>,
     /// The newest revision that is shown; `None` follows the store.
     pub newest: RwSignal<Option<i64>>,
+    /// Which folders of the tree are folded.
     pub folds: RwSignal<Folds>,
-}
-
-/// Which folders of keys are folded: all but some, or none but some.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Folds {
-    pub all: bool,
-    pub but: BTreeSet<Bytes>,
-}
-
-impl Folds {
-    pub fn is_folded(&self, folder: &[u8]) -> bool {
-        self.all != self.but.contains(folder)
-    }
-
-    pub fn turn(&mut self, folder: &Bytes) {
-        if !self.but.remove(folder) {
-            self.but.insert(folder.clone());
-        }
-    }
 }
 
 impl Browse {

@@ -4,7 +4,7 @@
 //! What should outlive that (a filter, a chosen key) is the page's, not the view's.
 
 use super::browser;
-use super::diagrams::{ClusterView, RevisionsView, measure};
+use super::diagrams::{ClusterView, KeysView, RevisionsView, WatchesView, measure};
 use super::store;
 use leptos::ev::KeyboardEvent;
 use leptos::html;
@@ -22,6 +22,8 @@ pub struct Listed {
 pub const VIEWS: &[Listed] = &[
     Listed { key: "1", name: "cluster", title: "Cluster", draw: || view! { <ClusterView/> }.into_any() },
     Listed { key: "3", name: "revisions", title: "Revisions", draw: || view! { <RevisionsView/> }.into_any() },
+    Listed { key: "4", name: "keys", title: "Keys", draw: || view! { <KeysView/> }.into_any() },
+    Listed { key: "5", name: "watches", title: "Watches", draw: || view! { <WatchesView/> }.into_any() },
 ];
 
 /// A stage narrower than this holds one view, whatever was asked for.

@@ -236,9 +236,15 @@ impl KeyIndex {
         closed.chain((!self.open.is_empty()).then_some((&self.open, false)))
     }
 
-    /// How many lives of the key are not yet compacted.
-    pub fn life_count(&self) -> usize {
-        self.closed.len() + usize::from(!self.open.is_empty())
+    /// The writes not yet compacted, tombstones included, newest first.
+    pub fn newest(&self) -> impl Iterator<Item = Revision> + '_ {
+        let lives = std::iter::once(&self.open).chain(self.closed.iter().rev().map(|life| &**life));
+        lives.flat_map(|life| (0..life.revisions.len()).rev().map(|i| life.revisions.get(i)))
+    }
+
+    /// How many writes are not yet compacted.
+    pub fn write_count(&self) -> usize {
+        self.generations().map(|life| life.revisions.len()).sum()
     }
 
     /// The write that a reader at revision `at` sees: none before the key's creation and after its deletion.

@@ -13,14 +13,14 @@ pub fn Empty(title: &'static str, children: Children) -> impl IntoView {
     }
 }
 
-/// A command that one click types into the first terminal and enters.
+/// A command that one click types into a terminal and enters.
 #[component]
-pub fn Runnable(line: String) -> impl IntoView {
+pub fn Runnable(line: String, #[prop(optional)] terminal: u8) -> impl IntoView {
     let typist = expect_context::<Typist>();
     let (typed, label) = (line.clone(), format!("Run: {line}"));
     view! {
-        <button class="runnable" type="button" aria-label=label title="Run it in terminal 1"
-            on:click=move |_| typist.type_text(0, typed.clone(), true)>
+        <button class="runnable" type="button" aria-label=label title=format!("Run it in terminal {}", terminal + 1)
+            on:click=move |_| typist.type_text(terminal, typed.clone(), true)>
             <code>{line}</code>
         </button>
     }

@@ -2,10 +2,14 @@
 
 pub mod cluster;
 mod empty;
+mod keys;
 mod revisions;
+mod watches;
 
 pub use cluster::ClusterView;
+pub use keys::KeysView;
 pub use revisions::RevisionsView;
+pub use watches::WatchesView;
 
 use super::session::{Selection, Session};
 use leptos::html;
