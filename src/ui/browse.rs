@@ -13,6 +13,8 @@ use leptos::prelude::*;
 #[derive(Clone, Copy)]
 pub struct Browse {
     session: Session,
+    /// The revision behind what is selected, wherever it was picked.
+    pub revision: Memo<Option<i64>>,
     pub key: RwSignal<Option<Bytes>>,
     pub filter: RwSignal<String>,
     /// The revision at which keys are read; `None` is the newest.
@@ -27,8 +29,15 @@ pub struct Browse {
 
 impl Browse {
     pub fn new(session: Session) -> Browse {
+        let selection = session.selection;
+        let revision = session.observe(&[Topic::Mvcc], move |lab| match selection.get()? {
+            Selection::Entry(_, index) => stores::revision_of_entry(lab, index),
+            Selection::Event(event) => stores::revision_of_event(lab, event),
+            Selection::Host(_) | Selection::Link(..) | Selection::Packet(_) => None,
+        });
         Browse {
             session,
+            revision,
             key: RwSignal::new(None),
             filter: RwSignal::new(String::new()),
             cut: RwSignal::new(None),
@@ -44,16 +53,6 @@ impl Browse {
             Some(Selection::Host(host) | Selection::Entry(host, _)) => Some(host),
             _ => None,
         }
-    }
-
-    /// The revision behind what is selected, wherever it was picked.
-    pub fn revision(&self) -> Memo<Option<i64>> {
-        let selection = self.session.selection;
-        self.session.observe(&[Topic::Mvcc], move |lab| match selection.get()? {
-            Selection::Entry(_, index) => stores::revision_of_entry(lab, index),
-            Selection::Event(event) => stores::revision_of_event(lab, event),
-            Selection::Host(_) | Selection::Link(..) | Selection::Packet(_) => None,
-        })
     }
 
     /// Picks a revision: the entry that made it, in the log of the member that is looked at; else the event.

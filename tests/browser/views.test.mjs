@@ -87,7 +87,7 @@ test('a wide stage holds two views side by side', async (t) => {
 test('revisions are drawn, and a cut reads the past', async (t) => {
   const page = await open(t, LIVES);
   await show(page, '3');
-  const row = page.getByRole('option', { name: /^\/shelf\/a:/ });
+  const row = page.getByRole('option', { name: /^\/shelf\/a / });
   await row.waitFor();
   assert.deepEqual([await row.locator('.create').count(), await row.locator('.put').count(), await row.locator('.delete').count()], [2, 1, 1]);
   assert.match(await row.textContent(), /v1 three/);
@@ -113,7 +113,7 @@ test('revisions are drawn, and a cut reads the past', async (t) => {
 test('a mark selects the entry that made it, everywhere', async (t) => {
   const page = await open(t, LIVES);
   await show(page, '3');
-  await page.getByRole('option', { name: /^\/shelf\/b:/ }).locator('.mark').first().click();
+  await page.getByRole('option', { name: /^\/shelf\/b / }).locator('.mark').first().click();
   await page.locator('.revisions .mark.selected').waitFor();
   await page.locator('.inspector').getByText('put "/shelf/b", 1 byte').first().waitFor();
   await show(page, '1');
@@ -124,7 +124,7 @@ test('compaction draws a tide line and a read below it is refused', async (t) =>
   const page = await open(t, [...LIVES, 'etcdctl compact 6']);
   await show(page, '3');
   await page.getByText('compacted at 6', { exact: true }).waitFor();
-  const row = page.getByRole('option', { name: /^\/shelf\/a:/ });
+  const row = page.getByRole('option', { name: /^\/shelf\/a / });
   assert.equal(await row.locator('.mark.gone').count(), 3);
   await row.click({ position: { x: 20, y: 10 } });
   const handle = page.getByRole('slider', { name: 'Revision that is read' });
@@ -167,7 +167,7 @@ test('many keys cost only the rows that are seen', async (t) => {
   await page.getByText('300 keys').waitFor();
   assert.ok(await page.locator('.revisions-row').count() < 60);
   await page.locator('.revisions-rows').evaluate((rows) => { rows.scrollTop = rows.scrollHeight; });
-  await page.getByRole('option', { name: /^\/many\/99:/ }).waitFor();
+  await page.getByRole('option', { name: /^\/many\/99 / }).waitFor();
   await page.getByRole('checkbox', { name: 'Written here' }).check();
   await page.getByText(/\d+ of 300 keys/).waitFor();
   await show(page, '4');

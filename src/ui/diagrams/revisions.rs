@@ -120,17 +120,6 @@ fn Tools(chart: Memo<Option<Chart>>) -> impl IntoView {
         (found, all) if found == all => format!("{all} {}", if all == 1 { "key" } else { "keys" }),
         (found, all) => format!("{found} of {all} keys"),
     };
-    let columns = Memo::new(move |_| {
-        chart.with(|chart| chart.as_ref().map_or((0, 0, 0), |chart| (chart.first, chart.last, chart.source.revision)))
-    });
-    let pan = move |by: i64| {
-        let (first, last, now) = columns.get_untracked();
-        let width = last - first + 1;
-        let to = (last + by * (width - 2)).max(FIRST + width - 1);
-        browse.newest.set((to < now).then_some(to));
-    };
-    let at_first = move || columns.get().0 <= FIRST;
-    let at_last = move || columns.get().1 >= columns.get().2;
     view! {
         <div class="view-tools">
             <p class="view-source">{move || source.get().map(said)} {move || format!(" · {}", keys())}</p>
@@ -141,11 +130,6 @@ fn Tools(chart: Memo<Option<Chart>>) -> impl IntoView {
                     on:change=move |event| browse.written.set(event_target_checked(&event)) />
                 "Written here"
             </label>
-            <div class="joined">
-                <button class="button" type="button" disabled=at_first on:click=move |_| pan(-1)>"Older"</button>
-                <button class="button" type="button" disabled=at_last on:click=move |_| pan(1)>"Newer"</button>
-                <button class="button" type="button" disabled=at_last on:click=move |_| browse.newest.set(None)>"Newest"</button>
-            </div>
         </div>
     }
 }
@@ -198,7 +182,7 @@ fn Keys(chart: Memo<Option<Chart>>, grid: Memo<Grid>, top: RwSignal<f64>) -> imp
         }
     };
     // The next write of the chosen key, before or after the one that is selected.
-    let revision = browse.revision();
+    let revision = browse.revision;
     let walk = move |forward: bool| {
         let Some((_, row)) = browse.key.get_untracked().and_then(|key| row_of(&key)) else { return };
         let at = revision.get_untracked();

@@ -22,7 +22,8 @@ pub fn WatchesView() -> impl IntoView {
     let limit = RwSignal::new(LIMIT);
     let tick = Memo::new(move |_| session.now().get().0 / EVERY_US);
     let view = Memo::new(move |_| {
-        tick.track();
+        // A memo that is only tracked is never made.
+        tick.get();
         session.branches().track();
         let ask = Ask { behind: behind.get(), limit: limit.get() };
         session.look(|timeline| Seen::of(timeline.lab(), &ask))

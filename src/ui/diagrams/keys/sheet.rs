@@ -30,7 +30,7 @@ pub fn Sheet() -> impl IntoView {
     // What a lease has left changes with time alone.
     let seconds = Memo::new(move |_| session.now().get().0 / 1_000_000);
     let sheet = session.observe(&[Topic::Mvcc, Topic::Raft], move |lab| {
-        seconds.track();
+        seconds.get();
         KeySheet::of(lab, &KeyAsk { host: browse.host(), key: browse.key.get()?, cut: browse.cut.get() })
     });
     let of = move |part: fn(&KeySheet) -> String| {
@@ -199,7 +199,7 @@ fn Past(sheet: Memo<Option<KeySheet>>) -> impl IntoView {
     let read = Memo::new(move |_| {
         sheet.with(|sheet| sheet.as_ref().and_then(|sheet| sheet.facts.as_ref().map(|facts| facts.mod_revision)))
     });
-    let selected = browse.revision();
+    let selected = browse.revision;
     let line = move |write: Write| {
         let revision = write.revision;
         let what = match write.version {

@@ -2,7 +2,7 @@
 
 use super::super::super::browse::Browse;
 use super::{COLUMN, Grid, right_of};
-use crate::projection::revisions::Chart;
+use crate::projection::revisions::{Chart, FIRST};
 use leptos::ev::{KeyboardEvent, PointerEvent};
 use leptos::html;
 use leptos::prelude::*;
@@ -122,7 +122,8 @@ pub fn Axis(chart: Memo<Option<Chart>>, grid: Memo<Grid>) -> impl IntoView {
         })
     };
     view! {
-        <div class="revisions-axis" style:padding-left=move || format!("{}px", grid.get().names)>
+        <div class="revisions-axis">
+            <Pages scale names=Memo::new(move |_| grid.get().names) />
             <div
                 class="revisions-track"
                 node_ref=track
@@ -154,25 +155,61 @@ pub fn Axis(chart: Memo<Option<Chart>>, grid: Memo<Grid>) -> impl IntoView {
     }
 }
 
+/// Earlier and later columns.
+#[component]
+fn Pages(scale: Memo<Scale>, names: Memo<f64>) -> impl IntoView {
+    let browse = expect_context::<Browse>();
+    let pan = move |by: i64| {
+        let Scale { first, last, now, .. } = scale.get_untracked();
+        let width = last - first + 1;
+        let to = (last + by * (width - 2)).max(FIRST + width - 1);
+        browse.newest.set((to < now).then_some(to));
+    };
+    let at_first = move || scale.with(|scale| scale.first <= FIRST);
+    let at_last = move || scale.with(|scale| scale.last >= scale.now);
+    view! {
+        <div class="revisions-pages joined" style:width=move || format!("{}px", names.get())>
+            <button class="button square" type="button" aria-label="Older revisions" title="Older revisions" disabled=at_first on:click=move |_| pan(-1)>"‹"</button>
+            <button class="button square" type="button" aria-label="Newer revisions" title="Newer revisions" disabled=at_last on:click=move |_| pan(1)>"›"</button>
+            <button class="button square" type="button" aria-label="Newest revisions" title="Newest revisions" disabled=at_last on:click=move |_| browse.newest.set(None)>"»"</button>
+        </div>
+    }
+}
+
+/// Rough widths of the lines' labels.
+const TIDE_LABEL: f64 = 112.0;
+const CUT_LABEL: f64 = 176.0;
+
 /// What lies over the rows: the tide and the cut, each with its name at the foot.
 #[component]
 pub fn Lines(chart: Memo<Option<Chart>>, grid: Memo<Grid>) -> impl IntoView {
     let scale = Scale::of(chart);
     let tide = move || scale.with(|scale| scale.tide_x().map(|x| (x, scale.compacted.unwrap_or(0))));
     let cut = move || scale.with(|scale| scale.cut_x().map(|x| (x, scale.cut, scale.cut == scale.now)));
-    // A label stands on the side of its line that has room.
-    let side = move |x: f64| if x > grid.get().width / 2.0 { "line-label left" } else { "line-label" };
+    // A label stands on the side of its line that has room: the tide's on what it has taken, the cut's on what is to come.
+    let tide_side = move |x: f64| if x > TIDE_LABEL { "line-label left" } else { "line-label" };
+    let cut_side = move |x: f64| {
+        let to_the_left = x + CUT_LABEL > grid.get().width;
+        // Above the other label where the two would meet.
+        let meets = tide().is_some_and(|(tide, _)| match (tide > TIDE_LABEL, to_the_left) {
+            (true, true) => tide > x - CUT_LABEL,
+            (true, false) => x < tide && x + CUT_LABEL > tide - TIDE_LABEL,
+            (false, true) => x - CUT_LABEL < tide + TIDE_LABEL,
+            (false, false) => x < tide + TIDE_LABEL,
+        });
+        format!("line-label{}{}", if to_the_left { " left" } else { "" }, if meets { " raised" } else { "" })
+    };
     view! {
         <div class="revisions-lines" aria-hidden="true" style:left=move || format!("{}px", grid.get().names)>
             {move || tide().map(|(x, compacted)| view! {
                 <div class="tide" style:width=format!("{x}px")></div>
                 <div class="line-at tide-line" style:transform=format!("translateX({x}px)")>
-                    <span class=side(x)>{format!("compacted at {compacted}")}</span>
+                    <span class=tide_side(x)>{format!("compacted at {compacted}")}</span>
                 </div>
             })}
             {move || cut().map(|(x, revision, now)| view! {
                 <div class="line-at cut-line" class:now=now style:transform=format!("translateX({x}px)")>
-                    <span class=side(x)>{if now { "now".to_owned() } else { format!("get --rev={revision} sees this cut") }}</span>
+                    <span class=cut_side(x)>{if now { "now".to_owned() } else { format!("get --rev={revision} sees this cut") }}</span>
                 </div>
             })}
         </div>

@@ -20,7 +20,7 @@ pub fn KeyRow(key: Bytes, chart: Memo<Option<Chart>>, grid: Memo<Grid>, keys: Me
     let (mine, own) = (key.clone(), key.clone());
     let is_chosen = Memo::new(move |_| browse.key.with(|chosen| chosen.as_ref() == Some(&mine)));
     let place = Memo::new(move |_| keys.with(|keys| keys.iter().position(|other| *other == own)));
-    let selected = browse.revision();
+    let selected = browse.revision;
     let name = move || row.with(|row| row.as_ref().map_or(String::new(), |row| row.name.clone()));
     let seen = move || row.with(|row| row.as_ref().map(|row| row.seen.clone()));
     let spoken = move || row.with(|row| row.as_ref().map(spoken));
@@ -59,18 +59,18 @@ pub fn KeyRow(key: Bytes, chart: Memo<Option<Chart>>, grid: Memo<Grid>, keys: Me
             role="option"
             id=move || place.get().map(|place| format!("revisions-row-{place}"))
             aria-selected=move || is_chosen.get().to_string()
-            aria-label=spoken
             style:height=format!("{ROW}px")
             on:click=choose
         >
             <div class="key" style:width=move || format!("{}px", grid.get().names) title=name>
-                <span class="name">{move || tail_first(&name())}</span>
+                <span class="name"><bdi>{name}</bdi></span>
                 {move || seen().map(|seen| match seen {
                     Seen::Value { version, text, .. } => view! {
                         <span class="sees"><span class="version">{format!("v{version}")}</span>" "{text}</span>
                     }.into_any(),
                     Seen::Nothing(why) => view! { <span class="sees nothing">{why}</span> }.into_any(),
                 })}
+                <span class="sr-only">{spoken}</span>
             </div>
             <svg class="lives" width=move || grid.get().width height=ROW>
                 {move || spans().into_iter().map(line).collect_view()}
@@ -78,12 +78,6 @@ pub fn KeyRow(key: Bytes, chart: Memo<Option<Chart>>, grid: Memo<Grid>, keys: Me
             </svg>
         </div>
     }
-}
-
-/// A name too long for its room loses its beginning, for the end tells keys apart; the whole is in the title.
-fn tail_first(name: &str) -> String {
-    // The mark keeps a leading slash on the left where text runs from the right.
-    format!("\u{200e}{name}\u{200e}")
 }
 
 /// A mark around its own middle.
@@ -109,10 +103,5 @@ fn title(revision: i64, kind: Kind, gone: bool) -> String {
 
 fn spoken(row: &Row) -> String {
     let marks: Vec<String> = row.marks.iter().map(|mark| title(mark.revision, mark.kind, mark.gone)).collect();
-    let seen = match &row.seen {
-        Seen::Value { version, text, .. } => format!("version {version}, {text}"),
-        Seen::Nothing(why) => why.clone(),
-    };
-    let marks = if marks.is_empty() { "no writes in view".to_owned() } else { marks.join(", ") };
-    format!("{}: {seen}; {marks}", row.name)
+    if marks.is_empty() { "; no writes in view".to_owned() } else { format!("; {}", marks.join(", ")) }
 }
