@@ -11,6 +11,7 @@ use super::browser;
 use super::importing::{self, Importing};
 use super::notice::Notices;
 use super::session::Session;
+use super::stage::Stage;
 use super::store;
 use super::study::{self, Page, Study};
 use crate::lab::archive::Archive;
@@ -30,6 +31,7 @@ const SOUND_AFTER: Duration = Duration::from_secs(3);
 pub struct Worlds {
     session: Session,
     study: Study,
+    stage: Stage,
     notices: Notices,
     importing: Importing,
     /// The snapshot that was taken in last: worlds that began from it are opened without asking for the file again.
@@ -60,10 +62,11 @@ impl Saved {
 }
 
 impl Worlds {
-    pub fn new(session: Session, study: Study, notices: Notices, importing: Importing) -> Worlds {
+    pub fn new(session: Session, study: Study, stage: Stage, notices: Notices, importing: Importing) -> Worlds {
         Worlds {
             session,
             study,
+            stage,
             notices,
             importing,
             import: StoredValue::new(None),
@@ -155,6 +158,7 @@ impl Worlds {
                 let began = timeline.lab().now();
                 self.session.open(timeline);
                 self.session.playing.set(true);
+                self.stage.show(&lesson.view);
                 self.study.begin(lesson, began);
                 self.write_address();
                 self.saved.set_value((0, 0, 0));
