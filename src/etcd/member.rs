@@ -195,7 +195,7 @@ impl Member {
         let recovered = match disk.file(wal::FILE).map(|file| wal::recover(file, cut_torn_tail)) {
             None => wal::Recovered::default(),
             Some(Ok(recovered)) => recovered,
-            Some(Err(error)) => return refuse_start(error.to_string(), out),
+            Some(Err(error)) => return refuse_start(format!("failed to read WAL, cannot be repaired: {error}"), out),
         };
         let database = match snap::open(disk, &recovered.snapshot, || new_lessor(cluster)) {
             Ok(database) => database,
@@ -220,7 +220,10 @@ impl Member {
             (InitialClusterState::New, Some(_)) if now.now == SimTime::ZERO => {
                 Booted::Running(Box::new(Member::bootstrap(cluster, machine, seed, now, out)))
             }
-            (InitialClusterState::New, None) => Booted::Refused,
+            (InitialClusterState::New, None) => refuse_start(
+                format!("couldn't find local name \"{}\" in the initial cluster configuration", machine.name),
+                out,
+            ),
             _ => Booted::Joining(Joiner::begin(cluster, machine, state, out)),
         }
     }

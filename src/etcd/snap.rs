@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 /// The database, one that this member is writing, and one that came from a leader.
 pub const DB: &str = "db";
+/// Where etcd has it in a data directory.
+pub const PATH: &str = "member/snap/db";
 const OWN: &str = "db.tmp";
 const RECEIVED: &str = "db.received";
 
@@ -38,7 +40,7 @@ pub fn open(disk: &mut Disk, noted: &SnapshotMetadata, lessor: impl Fn() -> Less
     let read = |name: &str| -> Option<Result<Backend, String>> {
         let file = disk.file(name)?;
         let bytes = file.reader().copy_to_bytes(file.len() as usize);
-        Some(run(&bytes, Loader::new(lessor())).map_err(|error| error.to_string()))
+        Some(run(&bytes, Loader::new(lessor())).map_err(|error| format!("failed to open database: {error}")))
     };
     // Noted as the log's beginning, but not yet under its name when the power failed.
     if let Some(Ok(received)) = read(RECEIVED)

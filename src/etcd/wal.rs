@@ -20,6 +20,8 @@ use std::fmt;
 
 /// The file's name on the member's disk.
 pub const FILE: &str = "wal";
+/// Where etcd has it in a data directory.
+pub const PATH: &str = "member/wal/0000000000000000-0000000000000000.wal";
 
 const METADATA: u64 = 1;
 const ENTRY: u64 = 2;
@@ -68,8 +70,8 @@ pub enum WalError {
 impl fmt::Display for WalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            WalError::CrcMismatch { offset } => write!(f, "walpb: crc mismatch at offset {offset}"),
-            WalError::Gap { last, index } => write!(f, "wal: slice bounds out of range: entry {index} after {last}"),
+            WalError::CrcMismatch { .. } => f.write_str("walpb: crc mismatch"),
+            WalError::Gap { .. } => f.write_str("wal: slice bounds out of range"),
         }
     }
 }
@@ -149,9 +151,7 @@ pub fn recover(file: &File, cut_torn_tail: bool) -> Result<Recovered, WalError> 
     let mut reader = file.reader();
     let mut log = Recovered::default();
     while reader.remaining() >= 8 {
-        let frame = reader.copy_to_bytes(8).get_u64_le();
-        let len = frame & 0x00ff_ffff_ffff_ffff;
-        let padding = if frame >> 63 == 1 { frame >> 56 & 0x7 } else { 0 };
+        let (len, padding) = frame(&mut reader);
         if len > RECORD_BYTES_MAX || len + padding > reader.remaining() as u64 {
             if !cut_torn_tail && let Some(record) = torn_record(reader, len.min(RECORD_BYTES_MAX)) {
                 log.take(record)?;
@@ -173,6 +173,30 @@ pub fn recover(file: &File, cut_torn_tail: bool) -> Result<Recovered, WalError> 
         log.sound = file.len() - reader.remaining() as u64;
     }
     Ok(log)
+}
+
+/// The last byte of the record in the middle of the log, if there is one behind it.
+pub fn middle(file: &File) -> Option<u64> {
+    let mut reader = file.reader();
+    let mut ends = Vec::new();
+    while reader.remaining() >= 8 {
+        let (len, padding) = frame(&mut reader);
+        if len + padding > reader.remaining() as u64 {
+            break;
+        }
+        ends.push(file.len() - reader.remaining() as u64 + len);
+        reader.advance((len + padding) as usize);
+    }
+    ends.pop()?;
+    let before = ends.partition_point(|end| *end < file.len() / 2);
+    ends.get(before).or(ends.last()).map(|end| end - 1)
+}
+
+/// Length of the next record, and of the padding behind it.
+fn frame(reader: &mut impl Buf) -> (u64, u64) {
+    let frame = reader.get_u64_le();
+    let padding = if frame >> 63 == 1 { frame >> 56 & 0x7 } else { 0 };
+    (frame & 0x00ff_ffff_ffff_ffff, padding)
 }
 
 fn torn_record(torn: impl Buf, len: u64) -> Option<Record> {

@@ -33,6 +33,8 @@ pub struct Disk {
     pub profile: DiskProfile,
     /// Everything takes this many times as long; 1 is healthy.
     pub factor: u32,
+    /// No room is left: whoever writes is told so.
+    pub full: bool,
     files: BTreeMap<&'static str, File>,
     busy_until: SimTime,
     prng: Prng,
@@ -49,7 +51,7 @@ pub struct File {
 
 impl Disk {
     pub fn new(profile: DiskProfile, prng: Prng) -> Disk {
-        Disk { profile, factor: 1, files: BTreeMap::new(), busy_until: SimTime::ZERO, prng }
+        Disk { profile, factor: 1, full: false, files: BTreeMap::new(), busy_until: SimTime::ZERO, prng }
     }
 
     pub fn file(&self, name: &str) -> Option<&File> {
@@ -99,6 +101,21 @@ impl Disk {
     pub fn rename(&mut self, from: &str, to: &'static str) {
         if let Some(file) = self.files.remove(from) {
             self.files.insert(to, file);
+        }
+    }
+
+    /// One bit of a file flips where it lies. Whoever has read it already does not notice.
+    pub fn flip(&mut self, name: &str, at: u64) {
+        let Some(file) = self.files.get_mut(name) else { return };
+        let mut start = 0;
+        for chunk in file.chunks.iter_mut() {
+            if let Some(offset) = at.checked_sub(start).filter(|offset| *offset < chunk.len() as u64) {
+                let mut bytes = chunk.to_vec();
+                bytes[offset as usize] ^= 1;
+                *chunk = Bytes::from(bytes);
+                return;
+            }
+            start += chunk.len() as u64;
         }
     }
 
@@ -263,6 +280,18 @@ mod tests {
             .collect();
         assert!(lengths.contains(&0));
         assert!(lengths.iter().any(|len| (1..10).contains(len)));
+    }
+
+    #[test]
+    fn a_bit_flips_where_it_lies() {
+        let mut disk = disk();
+        disk.append("wal", Bytes::from_static(b"head"));
+        disk.append("wal", Bytes::from_static(b"tail"));
+        let before = disk.clone();
+        disk.flip("wal", 4);
+        disk.flip("wal", 8);
+        assert_eq!(&disk.file("wal").unwrap().reader().copy_to_bytes(8)[..], b"headuail");
+        assert_eq!(&before.file("wal").unwrap().reader().copy_to_bytes(8)[..], b"headtail", "another world's disk");
     }
 
     #[test]

@@ -321,6 +321,11 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
         self.follow(host, self.origin(None), What::Fact(fact))
     }
 
+    /// Whether there is room for an effect. If not, it is a write, and whoever asked for it has to hear that it failed.
+    pub fn has_room<M2, T2, F2>(&self, host: HostId, effect: &Effect<M2, T2, F2>) -> bool {
+        !(matches!(effect, Effect::Write { .. }) && self.disk(host).full)
+    }
+
     /// Carries out one effect of a host. Returns the id of the event that it became, if it is kept in the trace.
     pub fn perform<M2: Into<M>, T2: Into<T>, F2: Into<F>>(
         &mut self,
@@ -338,6 +343,7 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                 self.current
             }
             Effect::Write { file, chunk } => {
+                assert!(!self.disk(host).full, "a write without room fails");
                 self.machines[usize::from(host.0)].disk.append(file, chunk);
                 self.current
             }
@@ -407,7 +413,7 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
     /// The physical part of a fault: power, wires, disks. The owner of the hosts starts and ends their programs.
     pub fn inflict(&mut self, fault: Fault) {
         match fault {
-            Fault::PowerOff { host } => {
+            Fault::PowerOff { host } | Fault::Tear { host } => {
                 let now = self.now;
                 let machine = &mut self.machines[usize::from(host.0)];
                 if machine.powered {
@@ -417,8 +423,8 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                 }
             }
             Fault::PowerOn { host } => self.machines[usize::from(host.0)].powered = true,
-            // What runs on a machine is its owner's matter.
-            Fault::Start { .. } => {}
+            // What runs on a machine and what its files mean is their owner's matter.
+            Fault::Start { .. } | Fault::Damage { .. } => {}
             Fault::Restart { host } | Fault::Kill { host } => {
                 let machine = &mut self.machines[usize::from(host.0)];
                 if machine.powered {
@@ -444,6 +450,8 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
             }
             Fault::Reorder { from, to, chance } => self.links_between(from, to, false, |link| link.reorder = chance),
             Fault::SlowDisk { host, factor } => self.machines[usize::from(host.0)].disk.factor = factor.max(1),
+            Fault::FullDisk { host } => self.machines[usize::from(host.0)].disk.full = true,
+            Fault::FreeDisk { host } => self.machines[usize::from(host.0)].disk.full = false,
             Fault::Drop { packet } => {
                 if let Some(packet) = self.network.in_flight.remove(&packet) {
                     self.schedule.remove(packet.slot);
