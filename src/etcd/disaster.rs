@@ -7,22 +7,21 @@
 use super::aside::{self, Aside};
 use super::member::Member;
 use super::{Fact, Outbox, snap, wal};
-use crate::sim::{Disk, Part};
-use bytes::BytesMut;
+use crate::sim::{Disk, FileName, Part};
 
 /// Flips a bit of what a member that does not run has left on its disk.
 pub fn damage(disk: &mut Disk, part: Part) {
     match part {
         Part::Wal => {
-            if let Some(at) = disk.file(wal::FILE).and_then(wal::middle) {
-                disk.flip(wal::FILE, at);
+            if let Some((segment, at)) = wal::middle(disk) {
+                disk.flip(segment, at);
             }
         }
         Part::Db => match disk.file(snap::DB).map(|file| file.len() / 2) {
             Some(middle) => disk.flip(snap::DB, middle),
             // The database is still made of the log alone.
             None => {
-                let log = disk.file(wal::FILE).and_then(|file| wal::recover(file, true).ok()).unwrap_or_default();
+                let log = wal::recover(disk, true).unwrap_or_default();
                 let note = Aside::Rotted(log.hard_state.commit).encode();
                 disk.append(aside::FILE, note);
             }
@@ -32,25 +31,23 @@ pub fn damage(disk: &mut Disk, part: Part) {
 
 /// Leaves half a record behind the log: the power failed while it was being written.
 pub fn tear(disk: &mut Disk) {
-    let Some(Ok(log)) = disk.file(wal::FILE).map(|file| wal::recover(file, true)) else { return };
-    let mut record = BytesMut::new();
-    log.encoder.clone().hard_state(&log.hard_state, &mut |chunk| record.extend_from_slice(&chunk));
-    record.truncate(record.len() / 2);
-    disk.append(wal::FILE, record.freeze());
+    let Ok(log) = wal::recover(disk, true) else { return };
+    if let Some(last) = log.segments.last() {
+        disk.append(*last, log.half_a_record());
+    }
 }
 
 impl Member {
     /// There was no room for what it wrote to a file: it dies, and its machine resets every connection.
     // Simplified: upstream writes on where it has room already, in its preallocated log and in free pages.
-    pub fn write_failed(&self, disk: &Disk, file: &str, out: &mut Outbox) {
-        let is_log = file == wal::FILE;
-        let doing = match (is_log, disk.file(file).is_some()) {
-            (true, true) => "failed to save Raft hard state and entries",
-            (true, false) => "failed to create WAL",
+    pub fn write_failed(&self, disk: &Disk, file: FileName, out: &mut Outbox) {
+        let doing = match (wal::holds(file), wal::size(disk)) {
+            (true, Some(_)) => "failed to save Raft hard state and entries",
+            (true, None) => "failed to create WAL",
             (false, _) => "failed to commit tx",
         };
-        let path = if is_log { wal::PATH } else { snap::PATH };
-        out.fact(Fact::Panicked { why: format!("{doing}: write {}", no_space(&self.machine().name, path)) });
+        let path = if wal::holds(file) { wal::path(file) } else { snap::PATH.to_owned() };
+        out.fact(Fact::Panicked { why: format!("{doing}: write {}", no_space(&self.machine().name, &path)) });
         self.kill(out);
     }
 }

@@ -17,7 +17,7 @@ use super::error::{Code, Status};
 use super::lease::Lessor;
 use super::member::{Member, MemberNote, Moment, new_lessor};
 use super::wire::Wire;
-use super::{Fact, Note, Outbox, wal};
+use super::{Fact, Note, Outbox};
 use crate::raft::{EntryId, Index, Message, PeerId, Snapshot, SnapshotMetadata, SnapshotReport, Storage, Term};
 use crate::sim::{Disk, HostId, Micros, SimTime};
 use bytes::{Buf, Bytes};
@@ -37,7 +37,7 @@ const BYTES_PER_MICRO: u64 = 10;
 /// The database on a disk and the place in the log where it stands, if there is one.
 pub fn open(disk: &mut Disk, noted: &SnapshotMetadata, lessor: impl Fn() -> Lessor) -> Result<Option<Backend>, String> {
     disk.remove(OWN);
-    let read = |name: &str| -> Option<Result<Backend, String>> {
+    let read = |name: &'static str| -> Option<Result<Backend, String>> {
         let file = disk.file(name)?;
         let bytes = file.reader().copy_to_bytes(file.len() as usize);
         Some(run(&bytes, Loader::new(lessor())).map_err(|error| format!("failed to open database: {error}")))
@@ -85,13 +85,18 @@ impl Member {
 
     /// The database is durable: it may take the place of the log.
     pub(super) fn snapshot_saved(&mut self, out: &mut Outbox) {
+        if self.wal.is_cutting() {
+            self.snapshot_waits = true;
+            return;
+        }
         let Some(metadata) = self.snapshotting.take() else { return };
         if metadata.index <= self.storage().snapshot_metadata().index {
             // One from the leader came meanwhile.
             return out.remove(OWN);
         }
         out.rename(OWN, DB);
-        self.wal.snapshot(&metadata, &mut |chunk| out.write(wal::FILE, chunk));
+        self.wal.snapshot(&metadata, out);
+        out.sync(self.wal.tail(), Note::Member(MemberNote::SnapshotNoted), None);
         let catch_up = self.cluster.snapshots.catch_up;
         // What is on its way to somebody must find its continuation in the log.
         let may_compact = self.sending.is_empty();
@@ -103,6 +108,12 @@ impl Member {
             storage.compact(compacted).expect("between the first and the last entry");
         }
         out.fact(Fact::Snapshotted { index, first: self.storage().first_index() });
+    }
+
+    /// What is durable stands for the log before it, which nobody needs any more who starts.
+    pub(super) fn release_log(&mut self, out: &mut Outbox) {
+        let index = self.storage().snapshot_metadata().index;
+        self.wal.purge(index, out);
     }
 
     /// Where the store stands now.
@@ -179,6 +190,7 @@ impl Member {
         self.storage_mut().apply_snapshot(bare).expect("Raft restores only what is newer");
         self.applier.install(backend);
         self.applied_up_to(index);
+        self.release_log(out);
         let members = self.applier.membership.list();
         self.know(&members, at.now);
         let removed: Vec<PeerId> = self.applier.membership.removed().collect();

@@ -71,7 +71,8 @@ pub fn replay_command(seed: u64, scenario: &Scenario) -> String {
 
 /// Lives through [`TROUBLE`] with this seed. Every other life has members that compact their logs all the time.
 pub fn run(seed: u64, scenario: Scenario) -> Outcome {
-    let snapshots = if seed.is_multiple_of(2) { Snapshots { count: 50, catch_up: 10 } } else { scenario.snapshots };
+    let small = Snapshots { count: 50, catch_up: 10, segment_bytes: 8 << 10 };
+    let snapshots = if seed.is_multiple_of(2) { small } else { scenario.snapshots };
     let mut life = Life {
         lab: Lab::new(Scenario { terminals: TERMINALS, snapshots, ..scenario }, seed),
         prng: Prng::stream(seed, "fuzz"),

@@ -8,7 +8,7 @@
 
 use crate::etcd::{self, Booted, Cluster, Fact, InitialClusterState, Joined, Joiner, Member, MemberNote, Wire};
 use crate::raft::{Index, PeerId, Storage as _};
-use crate::sim::{EventId, Fault, HostId, Part, SimTime, state_hash::StateHasher};
+use crate::sim::{EventId, Fault, FileName, HostId, Part, SimTime, state_hash::StateHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -435,7 +435,7 @@ impl Lab {
                 && !self.sim.has_room(host, &effect)
             {
                 // Whatever it wanted to do after this, it did not live to do.
-                return self.die_of_full_disk(host, file);
+                return self.die_of_full_disk(host, *file);
             }
             if let crate::sim::Effect::Fact(fact) = &effect {
                 // The fact's own event comes next.
@@ -462,7 +462,7 @@ impl Lab {
         }
     }
 
-    fn die_of_full_disk(&mut self, host: HostId, file: &str) {
+    fn die_of_full_disk(&mut self, host: HostId, file: FileName) {
         let mut out = etcd::Outbox::default();
         if let Some(member) = self.member(host) {
             member.write_failed(self.sim.disk(host), file, &mut out);
@@ -557,7 +557,7 @@ impl Lab {
             return self.perform(host, &mut out);
         }
         let disk = self.sim.disk_mut(host);
-        disk.put(etcd::wal::FILE, wal);
+        disk.put(etcd::wal::segment(0, Index(0)), wal);
         disk.put(etcd::DATABASE, database);
         // The first member of a cluster that nothing else is left of.
         if let Some(last) = etcd::wal::snapshot_on(disk).filter(|_| self.members().next().is_none()) {

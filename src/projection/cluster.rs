@@ -204,8 +204,9 @@ const LOG_BYTES_MAX: u64 = 1 << 20;
 impl Running {
     /// What a member without power would find on its disk.
     fn on_disk(lab: &Lab, host: HostId) -> Running {
-        let file = lab.sim().disk(host).file(wal::FILE).filter(|file| file.len() <= LOG_BYTES_MAX);
-        let found = file.and_then(|file| wal::recover(file, true).ok()).unwrap_or_default();
+        let disk = lab.sim().disk(host);
+        let short = wal::size(disk).is_some_and(|(bytes, _)| bytes <= LOG_BYTES_MAX);
+        let found = short.then(|| wal::recover(disk, true).ok()).flatten().unwrap_or_default();
         let committed = found.hard_state.commit.0;
         let last = found.entries.last().map_or(0, |entry| entry.index.0);
         let newest = &found.entries[found.entries.len().saturating_sub(CELLS_MAX as usize)..];

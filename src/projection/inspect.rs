@@ -90,9 +90,9 @@ pub fn host(lab: &Lab, host: HostId) -> Sheet {
         }
     }
     let disk = lab.sim().disk(host);
-    if let Some(file) = disk.file(wal::FILE) {
-        let unsynced = file.len() - file.synced();
-        sheet.rows.push(("WAL", format!("{} durable, {unsynced} B not yet", words::bytes(file.synced()))));
+    if let Some((bytes, durable)) = wal::size(disk) {
+        sheet.rows.push(("WAL", format!("{} durable, {} B not yet", words::bytes(durable), bytes - durable)));
+        sheet.rows.push(("WAL segments", disk.files(wal::FILE).count().to_string()));
     }
     let mut factor = if disk.factor > 1 { format!(", {}× slower than healthy", disk.factor) } else { String::new() };
     factor += if disk.full { ", full" } else { "" };
@@ -249,7 +249,7 @@ pub fn host_verbs(lab: &Lab, host: HostId) -> Vec<Verb> {
         return Vec::new();
     }
     let disk = lab.sim().disk(host);
-    let has_log = disk.file(wal::FILE).is_some();
+    let has_log = wal::size(disk).is_some();
     let mut verbs = Vec::new();
     if lab.sim().powered(host) {
         verbs.push(verb("Power off", Fault::PowerOff { host }));

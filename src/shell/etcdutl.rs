@@ -17,6 +17,7 @@ use super::process::{Ask, Asks, Program, Tell};
 use crate::etcd::backend::{self, HashCheck, RestoreConfig, Restored, Restorer};
 use crate::etcd::bolt::{self, Writer};
 use crate::etcd::wal;
+use crate::raft::SnapshotMetadata;
 use crate::sim::SimTime;
 use bytes::{Bytes, BytesMut};
 
@@ -28,7 +29,7 @@ const EXIT_BAD_ARGS: i32 = 128;
 /// Where etcd keeps what within a data directory.
 pub const DATABASE: &str = "member/snap/db";
 pub const WAL: &str = "member/wal";
-/// The first segment of a log, and the only one here.
+/// The first segment of a log, and the only one of a restored one.
 pub const WAL_SEGMENT: &str = "0000000000000000-0000000000000000.wal";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -432,7 +433,9 @@ fn write_ahead_log(restored: &Restored) -> Bytes {
     let mut file = BytesMut::new();
     let mut write = |chunk: Bytes| file.extend_from_slice(&chunk);
     let mut encoder = wal::Encoder::default();
+    encoder.crc(&mut write);
     encoder.metadata(restored.node_id, restored.cluster_id, &mut write);
+    encoder.snapshot(&SnapshotMetadata::default(), &mut write);
     restored.entries.iter().for_each(|entry| encoder.entry(entry, &mut write));
     encoder.hard_state(&restored.hard_state, &mut write);
     encoder.snapshot(&restored.snapshot, &mut write);

@@ -21,7 +21,7 @@ pub mod trace;
 pub mod world;
 
 pub use clock::{EPOCH_SECONDS, Micros, SimTime};
-pub use disk::{Disk, DiskProfile};
+pub use disk::{Disk, DiskProfile, FileName};
 pub use fault::{Fault, HostId, PacketId, Part, Ppm};
 pub use network::{Delivery, Link, Network};
 pub use prng::Prng;
