@@ -4,6 +4,7 @@ use super::Rules;
 use super::apply::quota::DEFAULT_QUOTA;
 use super::auth::TokenKind;
 use super::backend::Backend;
+use super::wal;
 use crate::raft::PeerId;
 use crate::sim::{HostId, Micros};
 use bytes::Bytes;
@@ -96,17 +97,19 @@ impl fmt::Debug for Opened {
     }
 }
 
-/// `--snapshot-count` and `--snapshot-catchup-entries`: how many applied entries make a snapshot, and how many before it
+/// How a member keeps its log short. `--snapshot-count` and `--snapshot-catchup-entries`: how many applied entries make a snapshot, and how many before it
 /// stay for followers that are only a little behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshots {
     pub count: u64,
     pub catch_up: u64,
+    /// The size at which a segment of the log is cut: upstream's variable `wal.SegmentSizeBytes`.
+    pub segment_bytes: u64,
 }
 
 impl Default for Snapshots {
     fn default() -> Snapshots {
-        Snapshots { count: 100_000, catch_up: 5_000 }
+        Snapshots { count: 100_000, catch_up: 5_000, segment_bytes: wal::SEGMENT_BYTES }
     }
 }
 

@@ -63,7 +63,8 @@ impl Joiner {
                 Some(Joined::Member { id: own.id, cluster_id: *cluster_id, members: members.clone() })
             }
             (InitialClusterState::Existing, None) => {
-                Some(refused("error validating peerURLs: member count is unequal".to_owned(), out))
+                let known = in_go(*cluster_id, members);
+                Some(refused(format!("error validating peerURLs {known}: member count is unequal"), out))
             }
             (InitialClusterState::New, Some(own)) if !own.client_urls.is_empty() => {
                 Some(refused(format!("member {:x} has already been bootstrapped", own.id), out))
@@ -85,7 +86,23 @@ impl Joiner {
     }
 }
 
+/// What upstream logs before it exits, whether discovery was used or not.
 fn refused(why: String, out: &mut Outbox) -> Joined {
-    out.fact(Fact::Refused { why });
+    out.fact(Fact::Refused { why: format!("discovery failed: {why}") });
     Joined::Refused
+}
+
+/// A cluster as Go's `%s` prints it.
+// Simplified: a member does not tell which ids were removed.
+fn in_go(cluster_id: u64, members: &[api::Member]) -> String {
+    let member = |member: &api::Member| {
+        let api::Member { id, name, peer_urls, client_urls, is_learner } = member;
+        let (peers, clients) = (peer_urls.join(" "), client_urls.join(" "));
+        format!(
+            "&{{ID:{id:x} RaftAttributes:{{PeerURLs:[{peers}] IsLearner:{is_learner}}} \
+             Attributes:{{Name:{name} ClientURLs:[{clients}]}}}}"
+        )
+    };
+    let members: Vec<String> = members.iter().map(member).collect();
+    format!("{{ClusterID:{cluster_id:x} Members:[{}] RemovedMemberIDs:[]}}", members.join(" "))
 }

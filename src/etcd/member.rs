@@ -34,7 +34,7 @@ use super::reads::Reads;
 use super::reconfigure::Transfer;
 use super::server::{Call, Connections};
 use super::snap;
-use super::wal;
+use super::wal::{self, Wal};
 use super::wire::Wire;
 use super::{Fact, Note, Outbox, Rule, VERSION};
 use crate::raft::{
@@ -78,6 +78,8 @@ pub enum MemberNote {
     Removed,
     /// The database that it writes is durable.
     SnapshotSaved,
+    /// The log's record of that database is durable too.
+    SnapshotNoted,
     /// The database that came from a leader is durable: the WAL may name it.
     ReceivedSaved,
     /// Time to tell idle watchers that asked for it how far the store has come.
@@ -114,11 +116,13 @@ pub struct Member {
     pub(super) id: PeerId,
     pub(super) peers: Peers,
     node: RawNode<MemStorage>,
-    pub(super) wal: wal::Encoder,
+    pub(super) wal: Wal,
     /// Who takes part, as of the last change that was applied.
     pub(super) conf_state: ConfState,
     /// Where the database stands that is being written.
     pub(super) snapshotting: Option<SnapshotMetadata>,
+    /// It is durable, but cannot be noted while a segment of the log is being cut.
+    pub(super) snapshot_waits: bool,
     /// Who is sent a snapshot, and until when a receipt is waited for.
     pub(super) sending: BTreeMap<PeerId, SimTime>,
     /// The Ready whose records are on their way to the disk.
@@ -192,10 +196,9 @@ impl Member {
     ) -> Booted {
         let Some(machine) = cluster.machine(host) else { return Booted::Refused };
         let cut_torn_tail = cluster.rules.hold(Rule::CutTornTail);
-        let recovered = match disk.file(wal::FILE).map(|file| wal::recover(file, cut_torn_tail)) {
-            None => wal::Recovered::default(),
-            Some(Ok(recovered)) => recovered,
-            Some(Err(error)) => return refuse_start(error.to_string(), out),
+        let recovered = match wal::recover(disk, cut_torn_tail) {
+            Ok(recovered) => recovered,
+            Err(error) => return refuse_start(format!("failed to read WAL, cannot be repaired: {error}"), out),
         };
         let database = match snap::open(disk, &recovered.snapshot, cluster) {
             Ok(database) => database,
@@ -206,21 +209,24 @@ impl Member {
         if commit > last {
             return refuse_start(format!("state.commit {} is out of range", commit.0), out);
         }
-        let length = disk.file(wal::FILE).map_or(0, |file| file.len());
-        disk.truncate(wal::FILE, recovered.sound);
-        if recovered.sound > 0 {
-            out.fact(Fact::Started { term, last, commit, torn_bytes: length - recovered.sound });
+        let torn_bytes = wal::repair(disk, &recovered);
+        if recovered.is_whole() {
+            out.fact(Fact::Started { term, last, commit, torn_bytes });
             let (asides, sound) = disk.file(aside::FILE).map(aside::recover).unwrap_or_default();
             disk.truncate(aside::FILE, sound);
             let kept = Kept { log: recovered, database, asides };
             return Booted::Running(Box::new(Member::recover(cluster, machine, kept, seed, now, out)));
         }
+        recovered.segments.iter().for_each(|name| disk.remove(*name));
         match (state, cluster.peer_on(host)) {
             // At the world's beginning nobody can know anybody.
             (InitialClusterState::New, Some(_)) if now.now == SimTime::ZERO => {
                 Booted::Running(Box::new(Member::bootstrap(cluster, machine, seed, now, out)))
             }
-            (InitialClusterState::New, None) => Booted::Refused,
+            (InitialClusterState::New, None) => refuse_start(
+                format!("couldn't find local name \"{}\" in the initial cluster configuration", machine.name),
+                out,
+            ),
             _ => Booted::Joining(Joiner::begin(cluster, machine, state, out)),
         }
     }
@@ -230,8 +236,7 @@ impl Member {
         let peer = cluster.peer_on(machine.host).expect("only a member of --initial-cluster bootstraps");
         let entries = bootstrap_entries(cluster);
         let hard_state = raft::HardState { term: Term(1), vote: PeerId::NONE, commit: Index(entries.len() as u64) };
-        let begun =
-            wal::Recovered { node_id: peer.id.0, cluster_id: cluster.id, hard_state, entries, ..Default::default() };
+        let begun = wal::Recovered::begun(peer.id.0, cluster.id, hard_state, entries);
         Member::begin(cluster, machine, begun, &[], seed, now, out)
     }
 
@@ -245,7 +250,7 @@ impl Member {
         now: Moment,
         out: &mut Outbox,
     ) -> Member {
-        let begun = wal::Recovered { node_id: id, cluster_id, ..Default::default() };
+        let begun = wal::Recovered::begun(id, cluster_id, raft::HardState::default(), Vec::new());
         Member::begin(cluster, machine, begun, members, seed, now, out)
     }
 
@@ -253,7 +258,7 @@ impl Member {
     fn begin(
         cluster: &Arc<Cluster>,
         machine: &Machine,
-        mut begun: wal::Recovered,
+        begun: wal::Recovered,
         members: &[super::api::Member],
         seed: u64,
         now: Moment,
@@ -262,16 +267,15 @@ impl Member {
         let last = begun.last();
         let raft::HardState { term, commit, .. } = begun.hard_state;
         out.fact(Fact::Started { term, last, commit, torn_bytes: 0 });
-        let mut write = |chunk| out.write(wal::FILE, chunk);
-        begun.encoder.metadata(begun.node_id, begun.cluster_id, &mut write);
+        let mut wal = Wal::create(begun.node_id, begun.cluster_id, cluster.snapshots.segment_bytes, out);
         if !begun.entries.is_empty() {
-            begun.encoder.hard_state(&begun.hard_state, &mut write);
-            begun.entries.iter().for_each(|entry| begun.encoder.entry(entry, &mut write));
+            wal.save(&begun.entries, Some(&begun.hard_state), out);
             out.fact(Fact::Appended { entries: begun.entries.clone() });
         }
         let mut member = Member::new(cluster, machine, begun, None, seed, now, out);
+        member.wal = wal;
         member.know(members, now.now);
-        out.sync(wal::FILE, Note::Member(MemberNote::Greet), None);
+        out.sync(member.wal.tail(), Note::Member(MemberNote::Greet), None);
         member.pump(now, out);
         member.begin_compactor(out);
         member.arm_corrupt_check(out);
@@ -339,12 +343,13 @@ impl Member {
             id,
             peers: Peers::default(),
             node,
-            wal: log.encoder,
+            wal: Wal::resume(&log, cluster.snapshots.segment_bytes),
             saving: None,
             applier,
             applied: start.index,
             conf_state: start.conf_state,
             snapshotting: None,
+            snapshot_waits: false,
             sending: BTreeMap::new(),
             replayed: Index(0),
             connections: Connections::default(),
@@ -508,6 +513,7 @@ impl Member {
             }
             MemberNote::Sweep => self.sweep(true, out),
             MemberNote::SnapshotSaved => self.snapshot_saved(out),
+            MemberNote::SnapshotNoted => self.release_log(out),
             MemberNote::Leases => self.look_for_ended_leases(at, out),
             MemberNote::Compactor => self.auto_compact(at, out),
             MemberNote::CorruptCheck => self.corrupt_check(at, out),
@@ -715,9 +721,10 @@ impl Member {
 
     fn log(&mut self, at: Moment, ready: Ready, out: &mut Outbox) {
         self.write(&ready, out);
-        if ready.must_sync || ready.snapshot.is_some() {
+        let cut = self.wal.cut_if_full(out);
+        if ready.must_sync || ready.snapshot.is_some() || cut {
             let because = ready.entries.last().and_then(|entry| self.origins.get(&entry.index).copied());
-            out.sync(wal::FILE, Note::Member(MemberNote::Saved), because);
+            out.sync(self.wal.tail(), Note::Member(MemberNote::Saved), because);
             self.saving = Some(ready);
         } else {
             self.finish_ready(at, ready, out);
@@ -725,22 +732,20 @@ impl Member {
     }
 
     fn write(&mut self, ready: &Ready, out: &mut Outbox) {
-        let mut write = |chunk| out.write(wal::FILE, chunk);
         if let Some(snapshot) = &ready.snapshot {
-            self.wal.snapshot(&snapshot.metadata, &mut write);
+            self.wal.snapshot(&snapshot.metadata, out);
         }
-        for entry in &ready.entries {
-            self.wal.entry(entry, &mut write);
-        }
-        if let Some(state) = &ready.hard_state {
-            self.wal.hard_state(state, &mut write);
-        }
+        self.wal.save(&ready.entries, ready.hard_state.as_ref(), out);
         if !ready.entries.is_empty() {
             out.fact(Fact::Appended { entries: ready.entries.clone() });
         }
     }
 
     fn saved(&mut self, at: Moment, out: &mut Outbox) {
+        self.wal.finish_cut(out);
+        if std::mem::take(&mut self.snapshot_waits) {
+            self.snapshot_saved(out);
+        }
         if let Some(ready) = self.saving.take() {
             self.finish_ready(at, ready, out);
         }

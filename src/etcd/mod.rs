@@ -23,6 +23,7 @@ pub mod client;
 pub mod cluster;
 mod compactor;
 mod corrupt;
+pub mod disaster;
 pub mod error;
 mod identity;
 pub mod internal;
@@ -54,6 +55,9 @@ pub use wire::Wire;
 /// The version that this engine behaves as.
 pub const VERSION: &str = "3.5.1";
 
+/// What a member says last that was removed.
+pub const REMOVED: &str = "the member has been permanently removed from the cluster";
+
 /// Where members and clients put what they want done.
 pub type Outbox = sim::Outbox<Wire, Note, Fact>;
 
@@ -74,13 +78,13 @@ pub enum Fact {
         commit: raft::Index,
         torn_bytes: u64,
     },
-    /// A member cannot start: its log is damaged.
+    /// A member cannot start.
     Refused {
         why: String,
     },
     /// A member was removed from the cluster, and stopped.
     Removed,
-    /// A member found its log to contradict what the others hold, and stopped, as etcd panics.
+    /// A member stopped by itself, as etcd panics: its log contradicts what the others hold, or its disk is full.
     Panicked {
         why: String,
     },

@@ -17,7 +17,7 @@ use super::cluster::{Cluster, Opened};
 use super::error::{Code, Status};
 use super::member::{Member, MemberNote, Moment};
 use super::wire::Wire;
-use super::{Fact, Note, Outbox, wal};
+use super::{Fact, Note, Outbox};
 use crate::raft::{EntryId, Index, Message, PeerId, Snapshot, SnapshotMetadata, SnapshotReport, Storage, Term};
 use crate::sim::{Disk, HostId, Micros, SimTime};
 use bytes::{Buf, Bytes};
@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 /// The database, one that this member is writing, and one that came from a leader.
 pub const DB: &str = "db";
+/// Where etcd has it in a data directory.
+pub const PATH: &str = "member/snap/db";
 const OWN: &str = "db.tmp";
 const RECEIVED: &str = "db.received";
 
@@ -35,14 +37,14 @@ const BYTES_PER_MICRO: u64 = 10;
 /// The database on a disk and the place in the log where it stands, if there is one.
 pub fn open(disk: &mut Disk, noted: &SnapshotMetadata, cluster: &Cluster) -> Result<Option<Backend>, String> {
     disk.remove(OWN);
-    let read = |name: &str| -> Option<Result<Backend, String>> {
+    let read = |name: &'static str| -> Option<Result<Backend, String>> {
         let file = disk.file(name)?;
         let bytes = file.reader().copy_to_bytes(file.len() as usize);
         let is_same = |opened: &&Opened| (opened.file.as_ptr(), opened.file.len()) == (bytes.as_ptr(), bytes.len());
         if let Some(opened) = cluster.opened.as_ref().filter(is_same) {
             return Some(Ok(Backend::clone(&opened.backend)));
         }
-        Some(run(&bytes, Loader::of(cluster)).map_err(|error| error.to_string()))
+        Some(run(&bytes, Loader::of(cluster)).map_err(|error| format!("failed to open database: {error}")))
     };
     // Noted as the log's beginning, but not yet under its name when the power failed.
     if let Some(Ok(received)) = read(RECEIVED)
@@ -87,13 +89,18 @@ impl Member {
 
     /// The database is durable: it may take the place of the log.
     pub(super) fn snapshot_saved(&mut self, out: &mut Outbox) {
+        if self.wal.is_cutting() {
+            self.snapshot_waits = true;
+            return;
+        }
         let Some(metadata) = self.snapshotting.take() else { return };
         if metadata.index <= self.storage().snapshot_metadata().index {
             // One from the leader came meanwhile.
             return out.remove(OWN);
         }
         out.rename(OWN, DB);
-        self.wal.snapshot(&metadata, &mut |chunk| out.write(wal::FILE, chunk));
+        self.wal.snapshot(&metadata, out);
+        out.sync(self.wal.tail(), Note::Member(MemberNote::SnapshotNoted), None);
         let catch_up = self.cluster.snapshots.catch_up;
         // What is on its way to somebody must find its continuation in the log.
         let may_compact = self.sending.is_empty();
@@ -105,6 +112,12 @@ impl Member {
             storage.compact(compacted).expect("between the first and the last entry");
         }
         out.fact(Fact::Snapshotted { index, first: self.storage().first_index() });
+    }
+
+    /// What is durable stands for the log before it, which nobody needs any more who starts.
+    pub(super) fn release_log(&mut self, out: &mut Outbox) {
+        let index = self.storage().snapshot_metadata().index;
+        self.wal.purge(index, out);
     }
 
     /// Where the store stands now.
@@ -181,6 +194,7 @@ impl Member {
         self.storage_mut().apply_snapshot(bare).expect("Raft restores only what is newer");
         self.applier.install(backend);
         self.applied_up_to(index);
+        self.release_log(out);
         let members = self.applier.membership.list();
         self.know(&members, at.now);
         let removed: Vec<PeerId> = self.applier.membership.removed().collect();

@@ -1,44 +1,203 @@
-//! The write-ahead log in etcd's own format: framed, padded Protobuf records with a rolling CRC-32C.
+//! The write-ahead log in etcd's own format: segments of framed, padded Protobuf records with a rolling CRC-32C.
 //!
 //! ```text
-//!   frame  u64 LE: length of the record in the low 56 bits; top byte 0x80 | padding when padded to 8
-//!   record { type: int64 = 1, crc: uint32 = 2, data: bytes = 3 }
-//!   types  1 metadata {node id, cluster id}   2 entry   3 hard state   4 crc   5 snapshot
+//!   file     %016x-%016x.wal: its number and the index of the first entry in it
+//!   segment  crc so far, metadata, hard state (in the very first: a snapshot of nothing), then what comes
+//!   frame    u64 LE: length of the record in the low 56 bits; top byte 0x80 | padding when padded to 8
+//!   record   { type: int64 = 1, crc: uint32 = 2, data: bytes = 3 }
+//!   types    1 metadata {node id, cluster id}   2 entry   3 hard state   4 crc   5 snapshot
 //! ```
+//!
+//! A segment that has grown to its size is cut: the next one is written beside it and gets its name when both are durable.
+//! Segments that no start needs any more are deleted when there are more than `--max-wals`.
 //!
 //! An entry's data goes to the disk as the buffer that the log holds: it is never copied. Reading stops at the first record
 //! that does not check: a tail torn by a power cut is cut off, a damaged record with good ones behind it is refused.
 //! Upstream: `server/storage/wal`.
-// Simplified: one file without the 64 MB segments that etcd cuts and preallocates; they change no byte of a record.
+// Simplified: segments are not preallocated; that changes no byte of a record.
 
-use crate::raft::{ConfState, Entry, EntryId, EntryType, HardState, Index, PeerId, SnapshotMetadata, Term};
-use crate::sim::Disk;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use crate::etcd::{MemberNote, Note, Outbox};
+use crate::raft::{Entry, EntryId, HardState, Index, SnapshotMetadata};
 use crate::sim::disk::File;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
+use crate::sim::{Disk, FileName};
+use bytes::{Buf, Bytes};
+use record::{Data, Next, Record};
 use std::fmt;
 
-/// The file's name on the member's disk.
+pub use record::Encoder;
+
+/// What its files are on the member's disk, and one that is still being cut.
 pub const FILE: &str = "wal";
+const NEW: &str = "wal.tmp";
 
-const METADATA: u64 = 1;
-const ENTRY: u64 = 2;
-const STATE: u64 = 3;
-const SNAPSHOT: u64 = 5;
+/// Upstream's `SegmentSizeBytes`.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// `--max-wals`.
+const SEGMENTS_MAX: usize = 5;
 
-/// A record larger than this is damage, not data: etcd's request limit is 1.5 MiB.
-const RECORD_BYTES_MAX: u64 = 64 << 20;
+/// The segment of this number, whose first entry is `first`.
+pub fn segment(number: u64, first: Index) -> FileName {
+    FileName { kind: FILE, number: [number, first.0] }
+}
+
+/// Where etcd has a segment in a data directory.
+pub fn path(file: FileName) -> String {
+    let [number, first] = file.number;
+    if file.kind == NEW {
+        return "member/wal/0.tmp".to_owned();
+    }
+    format!("member/wal/{number:016x}-{first:016x}.wal")
+}
+
+/// Whether there is a log, and how many bytes of it, and how many of those are durable.
+pub fn size(disk: &Disk) -> Option<(u64, u64)> {
+    let mut files = disk.files(FILE).map(|(_, file)| (file.len(), file.synced()));
+    let first = files.next()?;
+    Some(files.fold(first, |all, file| (all.0 + file.0, all.1 + file.1)))
+}
+
+/// Whether a file is part of the log.
+pub fn holds(file: FileName) -> bool {
+    file.kind == FILE || file.kind == NEW
+}
 
 /// The last entry that the log on a disk says a database stands for.
 pub fn snapshot_on(disk: &Disk) -> Option<EntryId> {
-    let recovered = recover(disk.file(FILE)?, true).ok()?;
-    Some(EntryId { index: recovered.snapshot.index, term: recovered.snapshot.term })
+    let recovered = recover(disk, true).ok()?;
+    (!recovered.segments.is_empty())
+        .then_some(EntryId { index: recovered.snapshot.index, term: recovered.snapshot.term })
 }
 
-/// Encodes records; holds the CRC of everything before.
+/// The log that a member writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Encoder {
-    crc: u32,
+pub struct Wal {
+    encoder: Encoder,
+    node_id: u64,
+    cluster_id: u64,
+    hard_state: HardState,
+    last: Index,
+    /// Oldest first; the last one is written to, unless the next is being cut.
+    segments: Vec<FileName>,
+    cutting: bool,
+    /// Bytes in the segment that is written to, and how many are enough.
+    bytes: u64,
+    segment_bytes: u64,
+}
+
+impl Wal {
+    /// Begins the log of a new member.
+    pub fn create(node_id: u64, cluster_id: u64, segment_bytes: u64, out: &mut Outbox) -> Wal {
+        let segments = vec![segment(0, Index(0))];
+        let mut wal = Wal { node_id, cluster_id, segments, segment_bytes, ..Wal::default() };
+        wal.write(out, |encoder, write| {
+            encoder.crc(write);
+            encoder.metadata(node_id, cluster_id, write);
+            encoder.snapshot(&SnapshotMetadata::default(), write);
+        });
+        wal
+    }
+
+    /// Goes on behind what was read from a disk.
+    pub fn resume(recovered: &Recovered, segment_bytes: u64) -> Wal {
+        Wal {
+            encoder: recovered.encoder.clone(),
+            node_id: recovered.node_id,
+            cluster_id: recovered.cluster_id,
+            hard_state: recovered.hard_state,
+            last: recovered.last(),
+            segments: recovered.segments.clone(),
+            cutting: false,
+            bytes: recovered.sound,
+            segment_bytes,
+        }
+    }
+
+    /// Where the next record goes, and what has to be synced.
+    pub fn tail(&self) -> FileName {
+        match self.segments.last() {
+            Some(last) if !self.cutting => *last,
+            _ => NEW.into(),
+        }
+    }
+
+    pub fn is_cutting(&self) -> bool {
+        self.cutting
+    }
+
+    /// Appends entries and then the state, if it changed.
+    pub fn save(&mut self, entries: &[Entry], state: Option<&HardState>, out: &mut Outbox) {
+        self.write(out, |encoder, write| {
+            entries.iter().for_each(|entry| encoder.entry(entry, write));
+            if let Some(state) = state {
+                encoder.hard_state(state, write);
+            }
+        });
+        self.last = entries.last().map_or(self.last, |entry| entry.index);
+        self.hard_state = state.copied().unwrap_or(self.hard_state);
+    }
+
+    /// Notes that the database stands for everything up to an entry.
+    pub fn snapshot(&mut self, snapshot: &SnapshotMetadata, out: &mut Outbox) {
+        self.write(out, |encoder, write| encoder.snapshot(snapshot, write));
+        self.last = self.last.max(snapshot.index);
+    }
+
+    /// Begins the next segment if this one is full. Then both have to be durable before the log goes on; [`Wal::finish_cut`]
+    /// follows when they are.
+    pub fn cut_if_full(&mut self, out: &mut Outbox) -> bool {
+        if self.cutting || self.bytes < self.segment_bytes {
+            return false;
+        }
+        out.sync(self.tail(), Note::Member(MemberNote::Noted), None);
+        self.cutting = true;
+        self.bytes = 0;
+        let (node_id, cluster_id, state) = (self.node_id, self.cluster_id, self.hard_state);
+        self.write(out, |encoder, write| {
+            encoder.crc(write);
+            encoder.metadata(node_id, cluster_id, write);
+            if state != HardState::default() {
+                encoder.hard_state(&state, write);
+            }
+        });
+        true
+    }
+
+    /// The new segment is durable and gets its name.
+    pub fn finish_cut(&mut self, out: &mut Outbox) {
+        if !std::mem::take(&mut self.cutting) {
+            return;
+        }
+        let number = self.segments.last().map_or(0, |last| last.number[0] + 1);
+        let name = segment(number, Index(self.last.0 + 1));
+        out.rename(NEW, name);
+        self.segments.push(name);
+    }
+
+    /// Deletes old segments, as far as nobody needs them who starts with a snapshot at `index`.
+    // Simplified: upstream looks every 30 seconds what may be deleted.
+    pub fn purge(&mut self, index: Index, out: &mut Outbox) {
+        let before = self.segments.iter().filter(|name| name.number[1] < index.0).count();
+        // The newest of those before it may hold entries behind it.
+        let released = before.saturating_sub(1);
+        let surplus = self.segments.len().saturating_sub(SEGMENTS_MAX);
+        for name in self.segments.drain(..released.min(surplus)) {
+            out.remove(name);
+        }
+    }
+
+    fn write(&mut self, out: &mut Outbox, encode: impl FnOnce(&mut Encoder, &mut dyn FnMut(Bytes))) {
+        let tail = self.tail();
+        let mut bytes = 0;
+        encode(&mut self.encoder, &mut |chunk| {
+            bytes += chunk.len() as u64;
+            out.write(tail, chunk);
+        });
+        self.bytes += bytes;
+    }
 }
 
 /// What a log holds.
@@ -51,367 +210,155 @@ pub struct Recovered {
     pub snapshot: SnapshotMetadata,
     /// Those after the snapshot.
     pub entries: Vec<Entry>,
-    /// Bytes of whole, sound records; what follows is a torn tail.
-    pub sound: u64,
-    pub encoder: Encoder,
+    pub segments: Vec<FileName>,
+    /// Bytes of whole, sound records in the last segment; what follows is a torn tail.
+    sound: u64,
+    encoder: Encoder,
 }
 
 /// Why a log cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalError {
     /// A record fails its checksum and is not the last.
-    CrcMismatch { offset: u64 },
-    /// Entry `index` follows `last` and leaves a gap.
-    Gap { last: u64, index: u64 },
+    CrcMismatch,
+    /// A segment that is not the last is torn.
+    UnexpectedEof,
+    /// A segment is missing.
+    FileNotFound,
+    /// Entries are missing.
+    SliceOutOfRange,
 }
 
 impl fmt::Display for WalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WalError::CrcMismatch { offset } => write!(f, "walpb: crc mismatch at offset {offset}"),
-            WalError::Gap { last, index } => write!(f, "wal: slice bounds out of range: entry {index} after {last}"),
-        }
+        f.write_str(match self {
+            WalError::CrcMismatch => "walpb: crc mismatch",
+            WalError::UnexpectedEof => "unexpected EOF",
+            WalError::FileNotFound => "wal: file not found",
+            WalError::SliceOutOfRange => "wal: slice bounds out of range",
+        })
     }
 }
 
-impl Encoder {
-    pub fn metadata(&mut self, node_id: u64, cluster_id: u64, write: &mut impl FnMut(Bytes)) {
-        let mut head = BytesMut::with_capacity(24);
-        put_field(&mut head, 1, node_id);
-        put_field(&mut head, 2, cluster_id);
-        self.record(METADATA, head.freeze(), Bytes::new(), write);
-    }
-
-    pub fn hard_state(&mut self, state: &HardState, write: &mut impl FnMut(Bytes)) {
-        let mut head = BytesMut::with_capacity(32);
-        put_field(&mut head, 1, state.term.0);
-        put_field(&mut head, 2, state.vote.0);
-        put_field(&mut head, 3, state.commit.0);
-        self.record(STATE, head.freeze(), Bytes::new(), write);
-    }
-
-    /// Notes that the database holds everything up to this entry: `walpb.Snapshot`.
-    pub fn snapshot(&mut self, snapshot: &SnapshotMetadata, write: &mut impl FnMut(Bytes)) {
-        let mut head = BytesMut::with_capacity(64);
-        put_field(&mut head, 1, snapshot.index.0);
-        put_field(&mut head, 2, snapshot.term.0);
-        let mut state = BytesMut::new();
-        let ConfState { voters, learners, voters_outgoing, learners_next, auto_leave } = &snapshot.conf_state;
-        for (number, ids) in [(1, voters), (2, learners), (3, voters_outgoing), (4, learners_next)] {
-            ids.iter().for_each(|id| put_field(&mut state, number, id.0));
-        }
-        put_field(&mut state, 5, u64::from(*auto_leave));
-        head.put_u8(3 << 3 | 2);
-        encode_varint(state.len() as u64, &mut head);
-        head.extend_from_slice(&state);
-        self.record(SNAPSHOT, head.freeze(), Bytes::new(), write);
-    }
-
-    pub fn entry(&mut self, entry: &Entry, write: &mut impl FnMut(Bytes)) {
-        let mut head = BytesMut::with_capacity(40);
-        put_field(&mut head, 1, number_of(entry.entry_type));
-        put_field(&mut head, 2, entry.term.0);
-        put_field(&mut head, 3, entry.index.0);
-        if !entry.data.is_empty() {
-            head.put_u8(4 << 3 | 2);
-            encode_varint(entry.data.len() as u64, &mut head);
-        }
-        self.record(ENTRY, head.freeze(), entry.data.clone(), write);
-    }
-
-    /// Writes one record whose data is `head` followed by `tail`; the tail is handed on as it is.
-    fn record(&mut self, kind: u64, head: Bytes, tail: Bytes, write: &mut impl FnMut(Bytes)) {
-        self.crc = crc32c::crc32c_append(crc32c::crc32c_append(self.crc, &head), &tail);
-        let data_len = (head.len() + tail.len()) as u64;
-        let fields = 2 + 1 + encoded_len_varint(u64::from(self.crc)) as u64 + 1 + encoded_len_varint(data_len) as u64;
-        let record_len = fields + data_len;
-        let padding = (8 - record_len % 8) % 8;
-        let frame = if padding == 0 { record_len } else { record_len | (0x80 | padding) << 56 };
-        let mut front = BytesMut::with_capacity(32 + head.len());
-        front.put_u64_le(frame);
-        put_field(&mut front, 1, kind);
-        put_field(&mut front, 2, u64::from(self.crc));
-        front.put_u8(3 << 3 | 2);
-        encode_varint(data_len, &mut front);
-        front.extend_from_slice(&head);
-        write(front.freeze());
-        if !tail.is_empty() {
-            write(tail);
-        }
-        if padding > 0 {
-            write(Bytes::from_static(&[0; 8]).slice(..padding as usize));
-        }
-    }
-}
-
-/// Reads a whole log. A torn tail is cut off; unless `cut_torn_tail`, what is missing of it counts as zeros.
-pub fn recover(file: &File, cut_torn_tail: bool) -> Result<Recovered, WalError> {
-    let mut reader = file.reader();
+/// Reads a whole log. A torn tail is left out; unless `cut_torn_tail`, what is missing of it counts as zeros.
+pub fn recover(disk: &Disk, cut_torn_tail: bool) -> Result<Recovered, WalError> {
     let mut log = Recovered::default();
-    while reader.remaining() >= 8 {
-        let frame = reader.copy_to_bytes(8).get_u64_le();
-        let len = frame & 0x00ff_ffff_ffff_ffff;
-        let padding = if frame >> 63 == 1 { frame >> 56 & 0x7 } else { 0 };
-        if len > RECORD_BYTES_MAX || len + padding > reader.remaining() as u64 {
-            if !cut_torn_tail && let Some(record) = torn_record(reader, len.min(RECORD_BYTES_MAX)) {
-                log.take(record)?;
+    let mut files = disk.files(FILE).peekable();
+    while let Some((name, file)) = files.next() {
+        if log.segments.last().is_some_and(|last| last.number[0] + 1 != name.number[0]) {
+            return Err(WalError::FileNotFound);
+        }
+        log.segments.push(name);
+        log.read(file, files.peek().is_none(), cut_torn_tail)?;
+    }
+    log.settle()
+}
+
+/// Cuts off the torn tail of a log that was read, and what was left of a segment that was being cut: says how many bytes
+/// the tail had.
+pub fn repair(disk: &mut Disk, log: &Recovered) -> u64 {
+    disk.remove(NEW);
+    let Some(last) = log.segments.last() else { return 0 };
+    let len = disk.file(*last).map_or(0, File::len);
+    disk.truncate(*last, log.sound);
+    len - log.sound
+}
+
+/// The last byte of the record in the middle of the log, if there is one behind it.
+pub fn middle(disk: &Disk) -> Option<(FileName, u64)> {
+    let mut ends = Vec::new();
+    let mut bytes = 0;
+    for (name, file) in disk.files(FILE) {
+        let mut reader = file.reader();
+        while reader.remaining() >= 8 {
+            let (len, padding) = record::frame(&mut reader);
+            if len + padding > reader.remaining() as u64 {
+                break;
             }
-            break;
+            let end = file.len() - reader.remaining() as u64 + len;
+            ends.push((bytes + end, name, end - 1));
+            reader.advance((len + padding) as usize);
         }
-        let after = reader.remaining() - len as usize;
-        let record = decode_record(&mut reader, after);
-        if reader.remaining() < after {
-            return Err(WalError::CrcMismatch { offset: log.sound });
-        }
-        reader.advance(reader.remaining() - after + padding as usize);
-        match record.filter(|record| log.encoder.follows(record)) {
-            Some(record) => log.take(record)?,
-            // Nothing behind it: the power failed while it was written. Otherwise the disk lies.
-            None if reader.has_remaining() => return Err(WalError::CrcMismatch { offset: log.sound }),
-            None => break,
-        }
-        log.sound = file.len() - reader.remaining() as u64;
+        bytes += file.len();
     }
-    Ok(log)
-}
-
-fn torn_record(torn: impl Buf, len: u64) -> Option<Record> {
-    let mut padded = torn.chain(Bytes::from(vec![0; len as usize])).take(len as usize);
-    decode_record(&mut padded, 0)
-}
-
-struct Record {
-    crc: u32,
-    data: Data,
-}
-
-enum Data {
-    Metadata { node_id: u64, cluster_id: u64 },
-    State(HardState),
-    Entry(Entry),
-    Snapshot(SnapshotMetadata),
-}
-
-impl Encoder {
-    /// Whether the record's checksum is that of everything before and itself; if so, it now counts as before.
-    fn follows(&mut self, record: &Record) -> bool {
-        let mut expected = self.clone();
-        let mut ignore = |_| {};
-        match &record.data {
-            Data::Metadata { node_id, cluster_id } => expected.metadata(*node_id, *cluster_id, &mut ignore),
-            Data::State(state) => expected.hard_state(state, &mut ignore),
-            Data::Entry(entry) => expected.entry(entry, &mut ignore),
-            Data::Snapshot(snapshot) => expected.snapshot(snapshot, &mut ignore),
-        }
-        let sound = expected.crc == record.crc;
-        if sound {
-            *self = expected;
-        }
-        sound
-    }
+    ends.pop()?;
+    let before = ends.partition_point(|(end, ..)| *end < bytes / 2);
+    ends.get(before).or(ends.last()).map(|(_, name, last)| (*name, *last))
 }
 
 impl Recovered {
+    /// What a log holds that is to be written.
+    pub fn begun(node_id: u64, cluster_id: u64, hard_state: HardState, entries: Vec<Entry>) -> Recovered {
+        Recovered { node_id, cluster_id, hard_state, entries, ..Recovered::default() }
+    }
+
+    /// Whether it is a log at all: a member's first records may have been lost before they were durable.
+    pub fn is_whole(&self) -> bool {
+        self.node_id != 0
+    }
+
     /// The last entry, or the last that the snapshot covers.
     pub fn last(&self) -> Index {
         self.entries.last().map_or(self.snapshot.index, |last| last.index)
     }
 
-    fn take(&mut self, record: Record) -> Result<(), WalError> {
+    /// Half of the record that would come next.
+    pub fn half_a_record(&self) -> Bytes {
+        let mut record = Vec::new();
+        self.encoder.clone().hard_state(&self.hard_state, &mut |chunk| record.extend_from_slice(&chunk));
+        record.truncate(record.len() / 2);
+        record.into()
+    }
+
+    fn read(&mut self, file: &File, is_last: bool, cut_torn_tail: bool) -> Result<(), WalError> {
+        let mut reader = file.reader();
+        self.sound = 0;
+        loop {
+            match record::next(&mut reader, is_last && !cut_torn_tail)? {
+                Next::End => return Ok(()),
+                Next::Torn(_) if !is_last => return Err(WalError::UnexpectedEof),
+                Next::Torn(record) => {
+                    record.into_iter().for_each(|record| self.take(record));
+                    return Ok(());
+                }
+                Next::Record(record) => match record.filter(|record| self.encoder.follows(record)) {
+                    Some(record) => self.take(record),
+                    // Nothing behind it: the power failed while it was written. Otherwise the disk lies.
+                    None if reader.has_remaining() || !is_last => return Err(WalError::CrcMismatch),
+                    None => return Ok(()),
+                },
+            }
+            self.sound = file.len() - reader.remaining() as u64;
+        }
+    }
+
+    fn take(&mut self, record: Record) {
         match record.data {
+            Data::Crc => {}
             Data::Metadata { node_id, cluster_id } => (self.node_id, self.cluster_id) = (node_id, cluster_id),
             Data::State(state) => self.hard_state = state,
             Data::Entry(entry) => {
                 // A later record of an index replaces the earlier one and all that followed it.
-                let first = self.snapshot.index.0 + 1;
-                let next = first + self.entries.len() as u64;
-                if entry.index.0 > next {
-                    return Err(WalError::Gap { last: next - 1, index: entry.index.0 });
-                }
-                if entry.index.0 >= first {
-                    self.entries.truncate((entry.index.0 - first) as usize);
-                    self.entries.push(entry);
-                }
+                let first = self.entries.first().map_or(entry.index, |first| first.index);
+                let kept = entry.index.0.saturating_sub(first.0);
+                self.entries.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
+                self.entries.push(entry);
             }
             Data::Snapshot(snapshot) => {
                 // What came from the leader may lie beyond the log, which it then replaces.
-                let covered = snapshot.index.0.saturating_sub(self.snapshot.index.0);
-                self.entries.drain(..self.entries.len().min(covered as usize));
+                let covered = self.entries.iter().take_while(|entry| entry.index <= snapshot.index).count();
+                self.entries.drain(..covered);
                 self.snapshot = snapshot;
             }
         }
-        Ok(())
-    }
-}
-
-/// Reads one record; `None` if it makes no sense. What follows it starts where `after` bytes remain.
-fn decode_record(reader: &mut impl Buf, after: usize) -> Option<Record> {
-    let kind = field(reader, 1)?;
-    let crc = u32::try_from(field(reader, 2)?).ok()?;
-    let len = length(reader, 3)?;
-    if reader.remaining().checked_sub(len) != Some(after) {
-        return None;
-    }
-    let data = match kind {
-        METADATA => Data::Metadata { node_id: field(reader, 1)?, cluster_id: field(reader, 2)? },
-        STATE => Data::State(HardState {
-            term: Term(field(reader, 1)?),
-            vote: PeerId(field(reader, 2)?),
-            commit: Index(field(reader, 3)?),
-        }),
-        ENTRY => {
-            let entry_type = entry_type(field(reader, 1)?)?;
-            let (term, index) = (Term(field(reader, 2)?), Index(field(reader, 3)?));
-            let payload = if reader.remaining() > after { length(reader, 4)? } else { 0 };
-            if reader.remaining().checked_sub(payload) != Some(after) {
-                return None;
-            }
-            Data::Entry(Entry { entry_type, term, index, data: reader.copy_to_bytes(payload) })
-        }
-        SNAPSHOT => {
-            let (index, term) = (Index(field(reader, 1)?), Term(field(reader, 2)?));
-            let len = length(reader, 3)?;
-            if reader.remaining().checked_sub(len) != Some(after) {
-                return None;
-            }
-            Data::Snapshot(SnapshotMetadata { conf_state: conf_state(reader, after)?, index, term })
-        }
-        _ => return None,
-    };
-    Some(Record { crc, data })
-}
-
-fn conf_state(reader: &mut impl Buf, after: usize) -> Option<ConfState> {
-    let mut state = ConfState::default();
-    while reader.remaining() > after {
-        let tag = reader.get_u8();
-        let value = decode_varint(reader).ok()?;
-        match tag >> 3 {
-            1 => state.voters.push(PeerId(value)),
-            2 => state.learners.push(PeerId(value)),
-            3 => state.voters_outgoing.push(PeerId(value)),
-            4 => state.learners_next.push(PeerId(value)),
-            5 => state.auto_leave = value != 0,
-            _ => return None,
-        }
-    }
-    Some(state)
-}
-
-const ENTRY_TYPES: [EntryType; 3] = [EntryType::EntryNormal, EntryType::EntryConfChange, EntryType::EntryConfChangeV2];
-
-/// The number of an entry's type in `raftpb`.
-fn number_of(entry_type: EntryType) -> u64 {
-    ENTRY_TYPES.iter().position(|known| *known == entry_type).unwrap_or(0) as u64
-}
-
-fn entry_type(number: u64) -> Option<EntryType> {
-    ENTRY_TYPES.get(usize::try_from(number).ok()?).copied()
-}
-
-fn put_field(buffer: &mut BytesMut, number: u8, value: u64) {
-    buffer.put_u8(number << 3);
-    encode_varint(value, buffer);
-}
-
-fn field(reader: &mut impl Buf, number: u8) -> Option<u64> {
-    (reader.has_remaining() && reader.get_u8() == number << 3).then(|| decode_varint(reader).ok()).flatten()
-}
-
-fn length(reader: &mut impl Buf, number: u8) -> Option<usize> {
-    let tagged = reader.has_remaining() && reader.get_u8() == number << 3 | 2;
-    tagged.then(|| decode_varint(reader).ok()).flatten().and_then(|len| usize::try_from(len).ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sim::{Disk, DiskProfile, Prng};
-
-    fn entry(index: u64, data: &'static [u8]) -> Entry {
-        Entry { entry_type: EntryType::EntryNormal, term: Term(2), index: Index(index), data: Bytes::from_static(data) }
     }
 
-    fn written(entries: &[Entry]) -> Disk {
-        let mut disk = Disk::new(DiskProfile::SSD, Prng::stream(1, "disk"));
-        let mut encoder = Encoder::default();
-        let mut write = |chunk| disk.append(FILE, chunk);
-        encoder.metadata(7, 8, &mut write);
-        encoder.hard_state(&HardState { term: Term(2), vote: PeerId(7), commit: Index(1) }, &mut write);
-        for entry in entries {
-            encoder.entry(entry, &mut write);
-        }
-        disk
-    }
-
-    #[test]
-    fn what_was_written_comes_back_without_a_copy() {
-        let payload = Bytes::from(vec![9_u8; 100]);
-        let entries = [entry(1, b"one"), Entry { data: payload.clone(), ..entry(2, b"") }, entry(3, b"")];
-        let log = recover(written(&entries).file(FILE).unwrap(), true).unwrap();
-        assert_eq!((log.node_id, log.cluster_id, log.hard_state.commit), (7, 8, Index(1)));
-        assert_eq!(log.entries, entries);
-        assert_eq!(log.entries[1].data.as_ptr(), payload.as_ptr());
-    }
-
-    #[test]
-    fn every_torn_tail_is_cut_back_to_whole_records() {
-        let whole = written(&[entry(1, b"one"), entry(2, b"two-two-two")]);
-        let len = whole.file(FILE).unwrap().len();
-        let mut last = (0, 0);
-        for cut in 0..=len {
-            let mut disk = whole.clone();
-            disk.truncate(FILE, cut);
-            let log = recover(disk.file(FILE).unwrap(), true).unwrap();
-            assert!(log.sound <= cut);
-            assert!((log.sound, log.entries.len()) >= last);
-            last = (log.sound, log.entries.len());
-        }
-        assert_eq!(last, (len, 2));
-    }
-
-    #[test]
-    fn damage_with_good_records_behind_it_is_refused() {
-        let disk = written(&[entry(1, b"one"), entry(2, b"two")]);
-        let file = disk.file(FILE).unwrap();
-        let bytes = file.reader().copy_to_bytes(file.len() as usize).to_vec();
-        let mut refused = 0;
-        // Damage in a length field may also look like the end of the log; it never looks like sound data.
-        for position in 0..bytes.len() - 40 {
-            let mut damaged = bytes.clone();
-            damaged[position] ^= 0x10;
-            let mut disk = Disk::new(DiskProfile::SSD, Prng::stream(1, "disk"));
-            disk.append(FILE, Bytes::from(damaged));
-            match recover(disk.file(FILE).unwrap(), true) {
-                Err(_) => refused += 1,
-                // Some bits of a frame mean nothing; without them the data is what it was.
-                Ok(log) if log.entries.len() == 2 => assert_eq!(log.entries, [entry(1, b"one"), entry(2, b"two")]),
-                Ok(_) => {}
-            }
-        }
-        assert!(refused > 30, "{refused} refused");
-    }
-
-    #[test]
-    fn a_snapshot_takes_the_place_of_the_entries_before_it() {
-        let conf_state = ConfState { voters: vec![PeerId(7), PeerId(9)], auto_leave: true, ..ConfState::default() };
-        let noted = |index| SnapshotMetadata { conf_state: conf_state.clone(), index: Index(index), term: Term(2) };
-        let mut disk = written(&[entry(1, b"one"), entry(2, b"two"), entry(3, b"three")]);
-        let mut encoder = recover(disk.file(FILE).unwrap(), true).unwrap().encoder;
-        encoder.snapshot(&noted(2), &mut |chunk| disk.append(FILE, chunk));
-        let log = recover(disk.file(FILE).unwrap(), true).unwrap();
-        assert_eq!((log.snapshot, log.entries), (noted(2), vec![entry(3, b"three")]));
-        // One from the leader, beyond the log, and what followed it.
-        encoder.snapshot(&noted(9), &mut |chunk| disk.append(FILE, chunk));
-        encoder.entry(&entry(10, b"ten"), &mut |chunk| disk.append(FILE, chunk));
-        let log = recover(disk.file(FILE).unwrap(), true).unwrap();
-        assert_eq!((log.snapshot, log.entries), (noted(9), vec![entry(10, b"ten")]));
-    }
-
-    #[test]
-    fn a_later_record_replaces_what_it_overtakes() {
-        let entries = [entry(1, b"one"), entry(2, b"two"), entry(3, b"three"), entry(2, b"other")];
-        let log = recover(written(&entries).file(FILE).unwrap(), true).unwrap();
-        assert_eq!(log.entries, [entry(1, b"one"), entry(2, b"other")]);
+    /// Whether what was read is one log without gaps.
+    fn settle(mut self) -> Result<Recovered, WalError> {
+        let covered = self.entries.iter().take_while(|entry| entry.index <= self.snapshot.index).count();
+        self.entries.drain(..covered);
+        let indices = (self.snapshot.index.0..).skip(1);
+        let gapless = self.entries.iter().zip(indices).all(|(entry, index)| entry.index.0 == index);
+        if gapless { Ok(self) } else { Err(WalError::SliceOutOfRange) }
     }
 }

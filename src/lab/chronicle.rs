@@ -1,10 +1,11 @@
 //! What deserves a mark on the timeline: commands, terms, writes, watch events, faults.
 
-use super::Input;
+use super::{Input, LastWords};
 use crate::etcd::Fact;
 use crate::raft::{EventKind, Index, Term};
 use crate::sim::{EventId, Fault, HostId, SimTime};
 use imbl::Vector;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamped {
@@ -51,9 +52,15 @@ pub enum Mark {
     Started {
         host: HostId,
     },
-    /// A member will not start, or stopped: it was removed, or its log contradicts the others'.
+    /// A member will not start.
     Refused {
         host: HostId,
+        why: Arc<str>,
+    },
+    /// A member stopped by itself: it was removed, its log contradicts the others', or its disk is full.
+    Stopped {
+        host: HostId,
+        why: Arc<str>,
     },
 }
 
@@ -123,10 +130,14 @@ impl Chronicle {
                 self.stops_leading(host);
                 self.push(at, event_id, Mark::Started { host });
             }
-            Fact::Refused { .. } | Fact::Panicked { .. } | Fact::Removed => {
-                self.push(at, event_id, Mark::Refused { host })
-            }
-            _ => {}
+            fact => match LastWords::of(fact) {
+                Some(LastWords::Refused(why)) => self.push(at, event_id, Mark::Refused { host, why }),
+                Some(LastWords::Stopped(why)) => {
+                    self.stops_leading(host);
+                    self.push(at, event_id, Mark::Stopped { host, why });
+                }
+                None => {}
+            },
         }
     }
 

@@ -71,7 +71,8 @@ pub fn replay_command(seed: u64, scenario: &Scenario) -> String {
 
 /// Lives through [`TROUBLE`] with this seed. Every other life has members that compact their logs all the time.
 pub fn run(seed: u64, scenario: Scenario) -> Outcome {
-    let snapshots = if seed.is_multiple_of(2) { Snapshots { count: 50, catch_up: 10 } } else { scenario.snapshots };
+    let small = Snapshots { count: 50, catch_up: 10, segment_bytes: 8 << 10 };
+    let snapshots = if seed.is_multiple_of(2) { small } else { scenario.snapshots };
     let mut life = Life {
         lab: Lab::new(Scenario { terminals: TERMINALS, snapshots, ..scenario }, seed),
         prng: Prng::stream(seed, "fuzz"),
@@ -280,7 +281,7 @@ impl Life {
         let host = self.any_host();
         let other = self.other_host(host);
         let chance = Ppm(self.prng.below(300_000) as u32);
-        let fault = match self.prng.below(18) {
+        let fault = match self.prng.below(20) {
             0 | 1 if self.off.contains(&host) => Fault::PowerOn { host },
             0 | 1 => Fault::PowerOff { host },
             2 => Fault::Restart { host },
@@ -299,6 +300,8 @@ impl Life {
             12 => return self.power_cut(),
             13 => return self.mend(),
             14 | 15 => return self.isolate_leader(),
+            16 => Fault::FullDisk { host },
+            17 => return self.make_room(host),
             _ => match self.off.first() {
                 Some(&host) => Fault::PowerOn { host },
                 None => Fault::SlowDisk { host, factor: 1 },
@@ -331,12 +334,18 @@ impl Life {
         hosts.iter().for_each(|&host| self.inflict(Fault::PowerOn { host }));
     }
 
-    /// Wires and disks are as they were at first.
+    /// Wires and disks are as they were at first, and who died of them is started again.
     fn mend(&mut self) {
         self.mend_wires();
-        for host in (0..=u16::from(self.lab.scenario().members)).map(HostId) {
+        for host in (0..u16::from(self.lab.scenario().members)).map(HostId) {
             self.inflict(Fault::SlowDisk { host, factor: 1 });
+            self.make_room(host);
         }
+    }
+
+    fn make_room(&mut self, host: HostId) {
+        self.inflict(Fault::FreeDisk { host });
+        self.inflict(Fault::Start { host });
     }
 
     fn mend_wires(&mut self) {

@@ -8,7 +8,7 @@
 
 use crate::etcd::{self, Booted, Cluster, Fact, InitialClusterState, Joined, Joiner, Member, MemberNote, Peer, Wire};
 use crate::raft::{EntryId, Index, PeerId, SnapshotMetadata, Storage as _};
-use crate::sim::{EventId, Fault, HostId, SimTime, state_hash::StateHasher};
+use crate::sim::{EventId, Fault, FileName, HostId, Part, SimTime, state_hash::StateHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -83,6 +83,8 @@ pub struct Lab {
     cluster: Arc<Cluster>,
     /// By host, without the workstation.
     members: Vec<Process>,
+    /// What each process said last that ended by itself, until another is started.
+    last_words: Vec<Option<LastWords>>,
     workstation: Workstation,
     inputs: u32,
     check: Check,
@@ -98,6 +100,33 @@ enum Process {
     None,
     Joining(Joiner),
     Running(Box<Member>),
+}
+
+/// Why a process ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LastWords {
+    /// It would not start.
+    Refused(Arc<str>),
+    /// It ran, and stopped.
+    Stopped(Arc<str>),
+}
+
+impl LastWords {
+    /// What a fact says about an end, if it is one.
+    pub fn of(fact: &Fact) -> Option<LastWords> {
+        match fact {
+            Fact::Refused { why } => Some(LastWords::Refused(why.as_str().into())),
+            Fact::Panicked { why } => Some(LastWords::Stopped(why.as_str().into())),
+            Fact::Removed => Some(LastWords::Stopped(etcd::REMOVED.into())),
+            _ => None,
+        }
+    }
+
+    pub fn why(&self) -> &str {
+        match self {
+            LastWords::Refused(why) | LastWords::Stopped(why) => why,
+        }
+    }
 }
 
 impl Lab {
@@ -117,7 +146,7 @@ impl Lab {
         let restored = &import.restored;
         for Peer { id, machine } in &import.cluster.peers {
             let disk = lab.sim.disk_mut(machine.host);
-            disk.put(etcd::wal::FILE, restored.write_ahead_log(id.0));
+            disk.put(etcd::wal::segment(0, Index(0)), restored.write_ahead_log(id.0));
             disk.put(etcd::DATABASE, restored.database.clone());
         }
         let SnapshotMetadata { index, term, .. } = restored.snapshot;
@@ -139,6 +168,7 @@ impl Lab {
         Lab {
             sim: Sim::new(seed, scenario.link(), &disks),
             members: vec![Process::None; hosts],
+            last_words: vec![None; hosts],
             check: Check::new(hosts),
             witness: None,
             workstation,
@@ -185,6 +215,16 @@ impl Lab {
             Process::Running(member) => Some(member),
             Process::None | Process::Joining(_) => None,
         }
+    }
+
+    /// What the process of a host said last that ended by itself and was not started again.
+    pub fn last_words(&self, host: HostId) -> Option<&LastWords> {
+        self.last_words.get(usize::from(host.0))?.as_ref()
+    }
+
+    /// Whether a process runs that still asks the others who is in the cluster.
+    pub fn is_joining(&self, host: HostId) -> bool {
+        matches!(self.members.get(usize::from(host.0)), Some(Process::Joining(_)))
     }
 
     /// Machines on which a member runs or may run, by host.
@@ -378,14 +418,22 @@ impl Lab {
     fn at_member(&mut self, host: HostId, act: impl FnOnce(&mut Member, etcd::Moment, &mut etcd::Outbox)) {
         let at = self.moment();
         let mut out = etcd::Outbox::default();
-        if let Process::Running(member) = &mut self.members[usize::from(host.0)] {
-            act(member, at, &mut out);
-            if member.has_stopped() {
-                member.kill(&mut out);
-                self.remove_member(host);
-            }
+        let Process::Running(member) = &mut self.members[usize::from(host.0)] else { return };
+        act(member, at, &mut out);
+        let stopped = member.has_stopped();
+        if stopped {
+            member.kill(&mut out);
         }
         self.perform(host, &mut out);
+        if stopped {
+            self.end_process(host);
+        }
+    }
+
+    /// A process is gone, and with it its timers; what it wrote reaches the disk.
+    fn end_process(&mut self, host: HostId) {
+        self.remove_member(host);
+        self.sim.inflict(Fault::Kill { host });
     }
 
     fn at_workstation(&mut self, act: impl FnOnce(&mut Workstation, SimTime, &mut workstation::Desk)) {
@@ -419,6 +467,12 @@ impl Lab {
     fn perform(&mut self, host: HostId, out: &mut etcd::Outbox) {
         let now = self.sim.now();
         for effect in out.drain() {
+            if let crate::sim::Effect::Write { file, .. } = &effect
+                && !self.sim.has_room(host, &effect)
+            {
+                // Whatever it wanted to do after this, it did not live to do.
+                return self.die_of_full_disk(host, *file);
+            }
             if let crate::sim::Effect::Fact(fact) = &effect {
                 // The fact's own event comes next.
                 let fact = fact.clone();
@@ -430,11 +484,27 @@ impl Lab {
                     witness.applied.push_back(now);
                 }
                 self.chronicle.observe(now, event, host, &fact);
+                if let Some(words) = self.last_words.get_mut(usize::from(host.0)) {
+                    match (LastWords::of(&fact), &fact) {
+                        (Some(said), _) => *words = Some(said),
+                        (None, Fact::Started { .. }) => *words = None,
+                        (None, _) => {}
+                    }
+                }
                 self.touch_for(&fact);
             } else {
                 self.sim.perform(host, effect);
             }
         }
+    }
+
+    fn die_of_full_disk(&mut self, host: HostId, file: FileName) {
+        let mut out = etcd::Outbox::default();
+        if let Some(member) = self.member(host) {
+            member.write_failed(self.sim.disk(host), file, &mut out);
+        }
+        self.end_process(host);
+        self.perform(host, &mut out);
     }
 
     fn touch_for(&mut self, fact: &Fact) {
@@ -456,7 +526,10 @@ impl Lab {
 
     fn inflict(&mut self, fault: Fault) {
         match fault {
-            Fault::PowerOff { host } => self.remove_member(host),
+            Fault::PowerOff { host } | Fault::Tear { host } => {
+                self.remove_member(host);
+                self.forget_words(host);
+            }
             Fault::Restart { host } | Fault::Kill { host } | Fault::Wipe { host } | Fault::Join { host } => {
                 self.kill(host);
             }
@@ -469,9 +542,19 @@ impl Lab {
             Fault::Restart { host } => self.boot(host, InitialClusterState::New),
             Fault::Start { host } if self.is_idle(host) => self.boot(host, InitialClusterState::New),
             Fault::Join { host } => self.boot(host, InitialClusterState::Existing),
+            Fault::Tear { host } => etcd::disaster::tear(self.sim.disk_mut(host)),
+            Fault::Damage { host, part } => self.damage(host, part),
             _ => {}
         }
         self.touch(&[Topic::Raft, Topic::Network]);
+    }
+
+    /// A process reads its log only when it starts, but its database all the time.
+    fn damage(&mut self, host: HostId, part: Part) {
+        match part {
+            Part::Db if self.member(host).is_some() => self.at_member(host, |member, _, out| member.rot(out)),
+            _ => etcd::disaster::damage(self.sim.disk_mut(host), part),
+        }
     }
 
     /// Whether the machine is one for a member and none runs there.
@@ -487,6 +570,14 @@ impl Lab {
         }
         self.perform(host, &mut out);
         self.remove_member(host);
+        self.forget_words(host);
+    }
+
+    /// A hand ended the process, which so had nothing to say.
+    fn forget_words(&mut self, host: HostId) {
+        if let Some(words) = self.last_words.get_mut(usize::from(host.0)) {
+            *words = None;
+        }
     }
 
     /// Puts a data directory in the place of a member's, and starts the member from it.
@@ -496,8 +587,13 @@ impl Lab {
         }
         self.kill(host);
         self.sim.inflict(Fault::Wipe { host });
+        if self.sim.disk(host).full {
+            let mut out = etcd::Outbox::default();
+            out.fact(etcd::disaster::nothing_fits(&self.scenario.host_names()[usize::from(host.0)]));
+            return self.perform(host, &mut out);
+        }
         let disk = self.sim.disk_mut(host);
-        disk.put(etcd::wal::FILE, wal);
+        disk.put(etcd::wal::segment(0, Index(0)), wal);
         disk.put(etcd::DATABASE, database);
         // The first member of a cluster that nothing else is left of.
         if let Some(last) = etcd::wal::snapshot_on(disk).filter(|_| self.members().next().is_none()) {

@@ -162,6 +162,10 @@ impl Scenario {
         let (snapshots, usual) = (self.snapshots, standard.snapshots);
         differs(snapshots.count != usual.count, format!("snapshot-count={}", snapshots.count));
         differs(snapshots.catch_up != usual.catch_up, format!("snapshot-catchup-entries={}", snapshots.catch_up));
+        differs(
+            snapshots.segment_bytes != usual.segment_bytes,
+            format!("segment-size-bytes={}", snapshots.segment_bytes),
+        );
         for rule in self.rules.broken() {
             differs(true, format!("{}=off", rule.name()));
         }
@@ -197,6 +201,7 @@ impl Scenario {
                 "election-timeout" => scenario.timing.election = Micros::from_millis(number(key, value, 5, 50_000)?),
                 "snapshot-count" => scenario.snapshots.count = number(key, value, 1, u64::MAX)?,
                 "snapshot-catchup-entries" => scenario.snapshots.catch_up = number(key, value, 0, u64::MAX)?,
+                "segment-size-bytes" => scenario.snapshots.segment_bytes = number(key, value, 1 << 10, 1 << 30)?,
                 "layout" => match value {
                     "machines" => scenario.layout = Layout::Machines,
                     "localhost" => scenario.layout = Layout::Localhost,
@@ -213,6 +218,7 @@ impl Scenario {
                         return Err(format!(
                             "unknown key \"{key}\"; expected members, spares, latency, jitter, disk, \
                              heartbeat-interval, election-timeout, snapshot-count, snapshot-catchup-entries, \
+                             segment-size-bytes, \
                              layout, terminals, {} or a rule: {}",
                             settings::keys(),
                             rules.join(", ")
@@ -253,7 +259,7 @@ mod tests {
             "members=3 auto-compaction-retention=1h30m0s experimental-enable-lease-checkpoint=true",
             "members=3 auto-compaction-mode=revision auto-compaction-retention=1000 \
              experimental-corrupt-check-time=1m0s experimental-initial-corrupt-check=true",
-            "members=3 spares=1 snapshot-count=50 snapshot-catchup-entries=10",
+            "members=3 spares=1 snapshot-count=50 snapshot-catchup-entries=10 segment-size-bytes=8192",
             "members=1 layout=localhost",
         ] {
             assert_eq!(Scenario::parse(text).unwrap().text(), text);

@@ -196,7 +196,8 @@ fn event<'a>(lab: &'a Lab, stamped: &'a Stamped) -> Value<'a> {
             | Mark::Elected { host, .. }
             | Mark::SteppedDown { host, .. }
             | Mark::Started { host }
-            | Mark::Refused { host },
+            | Mark::Refused { host, .. }
+            | Mark::Stopped { host, .. },
         ) => name_of(*host),
         (
             "term",
@@ -207,6 +208,7 @@ fn event<'a>(lab: &'a Lab, stamped: &'a Stamped) -> Value<'a> {
         ) => Some(Value::number(term.0)),
         ("pre", Mark::Campaign { pre, .. }) => Some(Value::Bool(*pre)),
         ("revision", Mark::Write { revision, .. } | Mark::Watched { revision }) => Some(Value::Int(*revision)),
+        ("text", Mark::Refused { why, .. } | Mark::Stopped { why, .. }) => Some(Value::text(why.as_ref())),
         ("text", Mark::Fault(fault)) => {
             let names = lab.scenario().host_names();
             let host = |host: HostId| names.get(usize::from(host.0)).cloned().unwrap_or_default();
@@ -228,6 +230,7 @@ fn kind(mark: &Mark) -> &'static str {
         Mark::Watched { .. } => "watched",
         Mark::Started { .. } => "started",
         Mark::Refused { .. } => "refused",
+        Mark::Stopped { .. } => "stopped",
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::words;
 use crate::etcd::wire::{Frame, LeaseTell};
-use crate::etcd::{Fact, Member, Wire, wal};
+use crate::etcd::{Member, Wire, wal};
 use crate::lab::check::Property;
-use crate::lab::{Lab, Mark};
+use crate::lab::{Lab, LastWords, Mark};
 use crate::raft::{Entry, Index, MessageType, PeerId, StateType, Storage, Term};
 use crate::sim::network::Packet;
 use crate::sim::trace::What;
@@ -30,9 +30,31 @@ pub struct MemberView {
 pub enum Standing {
     /// Without power, with what its disk still holds of the log.
     Off(Box<Running>),
-    /// Its log is damaged: it will not start.
-    Refused(String),
+    /// With power, but no member runs.
+    Down(Down),
     Running(Box<Running>),
+}
+
+/// Why no member runs on a machine with power.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Down {
+    /// In a word or two.
+    pub state: &'static str,
+    /// In its own words, if it said any.
+    pub why: String,
+}
+
+impl Down {
+    fn of(lab: &Lab, host: HostId) -> Down {
+        if lab.is_joining(host) {
+            return Down { state: "joining", why: "asks the others who is in the cluster".to_owned() };
+        }
+        match lab.last_words(host) {
+            Some(LastWords::Refused(why)) => Down { state: "refuses to start", why: why.to_string() },
+            Some(LastWords::Stopped(why)) => Down { state: "stopped", why: why.to_string() },
+            None => Down { state: "not running", why: String::new() },
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -81,12 +103,12 @@ impl MemberView {
     pub fn of(lab: &Lab, host: HostId) -> MemberView {
         // A card looks once more after a world with fewer machines took the place of its own.
         if !lab.sim().has(host) {
-            let state = Standing::Refused(String::new());
+            let state = Standing::Down(Down::default());
             return MemberView { host, name: String::new(), state, disk_factor: 1 };
         }
         let state = match lab.member(host) {
             Some(member) => Standing::Running(Box::new(Running::of(lab, host, member))),
-            None if lab.sim().powered(host) => Standing::Refused(refusal(lab, host)),
+            None if lab.sim().powered(host) => Standing::Down(Down::of(lab, host)),
             None => Standing::Off(Box::new(Running::on_disk(lab, host))),
         };
         MemberView { host, name: words::host(lab, host), state, disk_factor: lab.sim().disk(host).factor }
@@ -103,7 +125,8 @@ impl MemberView {
     pub fn spoken(&self) -> String {
         match &self.state {
             Standing::Off(_) => format!("{}, powered off", self.name),
-            Standing::Refused(why) => format!("{}, refuses to start: {why}", self.name),
+            Standing::Down(Down { state, why }) if why.is_empty() => format!("{}, {state}", self.name),
+            Standing::Down(Down { state, why }) => format!("{}, {state}: {why}", self.name),
             Standing::Running(running) => format!(
                 "{}, {}, term {}, log up to {}, committed {}",
                 self.name,
@@ -181,8 +204,9 @@ const LOG_BYTES_MAX: u64 = 1 << 20;
 impl Running {
     /// What a member without power would find on its disk.
     fn on_disk(lab: &Lab, host: HostId) -> Running {
-        let file = lab.sim().disk(host).file(wal::FILE).filter(|file| file.len() <= LOG_BYTES_MAX);
-        let found = file.and_then(|file| wal::recover(file, true).ok()).unwrap_or_default();
+        let disk = lab.sim().disk(host);
+        let short = wal::size(disk).is_some_and(|(bytes, _)| bytes <= LOG_BYTES_MAX);
+        let found = short.then(|| wal::recover(disk, true).ok()).flatten().unwrap_or_default();
         let committed = found.hard_state.commit.0;
         let last = found.entries.last().map_or(0, |entry| entry.index.0);
         let newest = &found.entries[found.entries.len().saturating_sub(CELLS_MAX as usize)..];
@@ -217,18 +241,6 @@ fn last_fsync(lab: &Lab, host: HostId) -> Option<Micros> {
         What::Syncing { done, .. } if event.host == host && done <= lab.now() => Some(done.since(event.at)),
         _ => None,
     })
-}
-
-/// Why a member with power does not run, in its own words.
-fn refusal(lab: &Lab, host: HostId) -> String {
-    let said = lab.chronicle().marks().iter().rev().find_map(|stamped| match stamped.mark {
-        Mark::Refused { host: refused } if refused == host => lab.event(stamped.event),
-        _ => None,
-    });
-    match said.map(|event| &event.what) {
-        Some(What::Fact(Fact::Refused { why })) => why.clone(),
-        _ => "its log is damaged".to_owned(),
-    }
 }
 
 /// A member's election timer: ticks since it heard from a leader, of how many.
@@ -474,7 +486,8 @@ pub fn announcement(lab: &Lab) -> Option<String> {
     lab.chronicle().marks().iter().rev().take(200).find_map(|stamped| match &stamped.mark {
         Mark::Elected { host, term } => Some(format!("{} leads term {term}", words::host(lab, *host))),
         Mark::Fault(fault) => Some(fault.text(&|host| words::host(lab, host))),
-        Mark::Refused { host } => Some(format!("{} refuses to start", words::host(lab, *host))),
+        Mark::Refused { host, .. } => Some(format!("{} refuses to start", words::host(lab, *host))),
+        Mark::Stopped { host, .. } => Some(format!("{} stopped", words::host(lab, *host))),
         _ => None,
     })
 }

@@ -7,7 +7,7 @@ use crate::etcd::wal;
 use crate::lab::{Lab, Mark};
 use crate::raft::{EntryType, Index, StateType};
 use crate::sim::trace::What;
-use crate::sim::{EventId, Fault, HostId, Micros, PacketId, SimTime};
+use crate::sim::{EventId, Fault, HostId, Micros, PacketId, Part, Ppm, SimTime};
 
 /// A heading, facts under it, and the event to ask why about.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,7 +49,12 @@ pub fn host(lab: &Lab, host: HostId) -> Sheet {
             sheet.rows.push(("state", "powered off".to_owned()));
             sheet.rows.push(("log on disk", format!("last {}, committed {}", held.last, held.committed)));
         }
-        cluster::Standing::Refused(why) => sheet.rows.push(("refuses to start", why.clone())),
+        cluster::Standing::Down(down) => {
+            sheet.rows.push(("state", down.state.to_owned()));
+            if !down.why.is_empty() {
+                sheet.rows.push(("why", down.why.clone()));
+            }
+        }
         cluster::Standing::Running(running) => {
             let raft = lab.member(host).map(|member| member.raft());
             let rows = &mut sheet.rows;
@@ -85,11 +90,12 @@ pub fn host(lab: &Lab, host: HostId) -> Sheet {
         }
     }
     let disk = lab.sim().disk(host);
-    if let Some(file) = disk.file(wal::FILE) {
-        let unsynced = file.len() - file.synced();
-        sheet.rows.push(("WAL", format!("{} durable, {unsynced} B not yet", words::bytes(file.synced()))));
+    if let Some((bytes, durable)) = wal::size(disk) {
+        sheet.rows.push(("WAL", format!("{} durable, {} B not yet", words::bytes(durable), bytes - durable)));
+        sheet.rows.push(("WAL segments", disk.files(wal::FILE).count().to_string()));
     }
-    let factor = if disk.factor > 1 { format!(", {}× slower than healthy", disk.factor) } else { String::new() };
+    let mut factor = if disk.factor > 1 { format!(", {}× slower than healthy", disk.factor) } else { String::new() };
+    factor += if disk.full { ", full" } else { "" };
     let fsync =
         view.running().and_then(|running| running.fsync).map(|took| format!("last fsync {}", words::span(took)));
     sheet.rows.push(("disk", format!("{}{factor}", fsync.unwrap_or_else(|| "idle".to_owned()))));
@@ -104,7 +110,8 @@ fn newest_mark_of(lab: &Lab, host: HostId) -> Option<EventId> {
         | Mark::SteppedDown { host: who, .. }
         | Mark::Campaign { host: who, .. }
         | Mark::Started { host: who }
-        | Mark::Refused { host: who } => *who == host,
+        | Mark::Refused { host: who, .. }
+        | Mark::Stopped { host: who, .. } => *who == host,
         _ => false,
     };
     lab.chronicle().marks().iter().rev().find(|stamped| about(&stamped.mark)).map(|stamped| stamped.event)
@@ -229,23 +236,64 @@ pub struct Verb {
 const SLOW_DISK: u32 = 100;
 /// The delay that the verb for a slow link sets.
 const SLOW_LINK: Micros = Micros::from_millis(50);
+/// The share of messages that a bad link loses, doubles or puts in another order.
+const BAD_LINK: Ppm = Ppm(200_000);
 
 fn verb(label: impl Into<String>, fault: Fault) -> Verb {
     Verb { label: label.into(), fault }
 }
 
+/// What can be done to a machine as it is: its power, its process, what it keeps, its disk.
 pub fn host_verbs(lab: &Lab, host: HostId) -> Vec<Verb> {
-    if host == lab.workstation().host() {
+    if host == lab.workstation().host() || !lab.sim().has(host) {
         return Vec::new();
     }
-    if !lab.sim().powered(host) {
-        return vec![verb("Power on", Fault::PowerOn { host })];
+    let disk = lab.sim().disk(host);
+    let has_log = wal::size(disk).is_some();
+    let mut verbs = Vec::new();
+    if lab.sim().powered(host) {
+        verbs.push(verb("Power off", Fault::PowerOff { host }));
+        verbs.extend(process_verbs(lab, host, has_log));
+    } else {
+        verbs.push(verb("Power on", Fault::PowerOn { host }));
     }
-    let disk = match lab.sim().disk(host).factor {
+    verbs.push(match disk.factor {
         1 => verb(format!("Slow disk ×{SLOW_DISK}"), Fault::SlowDisk { host, factor: SLOW_DISK }),
         _ => verb("Healthy disk", Fault::SlowDisk { host, factor: 1 }),
-    };
-    vec![verb("Power off", Fault::PowerOff { host }), verb("Restart", Fault::Restart { host }), disk]
+    });
+    verbs.push(match disk.full {
+        false => verb("Fill disk", Fault::FullDisk { host }),
+        true => verb("Free disk", Fault::FreeDisk { host }),
+    });
+    if has_log {
+        verbs.push(verb("Damage WAL", Fault::Damage { host, part: Part::Wal }));
+        verbs.push(verb("Damage database", Fault::Damage { host, part: Part::Db }));
+    }
+    if has_log && lab.sim().powered(host) {
+        verbs.push(verb("Power off, tear WAL", Fault::Tear { host }));
+    }
+    verbs
+}
+
+fn process_verbs(lab: &Lab, host: HostId, has_log: bool) -> Vec<Verb> {
+    let wipe = verb("Wipe data", Fault::Wipe { host });
+    if lab.member(host).is_some() {
+        return vec![verb("Restart", Fault::Restart { host }), verb("Kill", Fault::Kill { host }), wipe];
+    }
+    if lab.is_joining(host) {
+        return vec![verb("Kill", Fault::Kill { host })];
+    }
+    let mut verbs = Vec::new();
+    if has_log || lab.cluster().peer_on(host).is_some() {
+        verbs.push(verb("Start", Fault::Start { host }));
+    }
+    if has_log {
+        verbs.push(wipe);
+    }
+    if lab.members().next().is_some() {
+        verbs.push(verb(if has_log { "Wipe and join" } else { "Join" }, Fault::Join { host }));
+    }
+    verbs
 }
 
 pub fn link_verbs(lab: &Lab, a: HostId, b: HostId) -> Vec<Verb> {
@@ -272,6 +320,13 @@ pub fn link_verbs(lab: &Lab, a: HostId, b: HostId) -> Vec<Verb> {
         let usual = Fault::Latency { from: a, to: b, latency: usual.latency, jitter: usual.jitter };
         verbs.push(verb("Usual latency", usual));
     }
+    let mut share = |what: &str, now: [Ppm; 2], fault: &dyn Fn(Ppm) -> Fault| match now {
+        [Ppm(0), Ppm(0)] => verbs.push(verb(format!("{what} {BAD_LINK}"), fault(BAD_LINK))),
+        _ => verbs.push(verb(format!("{what} nothing"), fault(Ppm(0)))),
+    };
+    share("Lose", [there.loss, back.loss], &|chance| Fault::Loss { from: a, to: b, chance });
+    share("Double", [there.duplicate, back.duplicate], &|chance| Fault::Duplicate { from: a, to: b, chance });
+    share("Reorder", [there.reorder, back.reorder], &|chance| Fault::Reorder { from: a, to: b, chance });
     verbs
 }
 
@@ -310,11 +365,35 @@ mod tests {
         assert_eq!(recent(&lab)[0].2, "revision 2 written");
         assert_eq!(host(&lab, HostId(3)).title, "you");
         let labels = |verbs: Vec<Verb>| verbs.into_iter().map(|verb| verb.label).collect::<Vec<_>>();
-        assert_eq!(labels(host_verbs(&lab, leader)), ["Power off", "Restart", "Slow disk ×100"]);
+        let disk = ["Slow disk ×100", "Fill disk", "Damage WAL", "Damage database"];
+        let running = [&["Power off", "Restart", "Kill", "Wipe data"], &disk[..], &["Power off, tear WAL"]].concat();
+        assert_eq!(labels(host_verbs(&lab, leader)), running);
         let (a, b) = (HostId(0), HostId(1));
         let whole = ["Cut", "Cut only towards etcd-2", "Cut only towards etcd-1", "Latency 50\u{a0}ms"];
-        assert_eq!(labels(link_verbs(&lab, a, b)), whole);
+        let bad = ["Lose 20%", "Double 20%", "Reorder 20%"];
+        assert_eq!(labels(link_verbs(&lab, a, b)), [&whole[..], &bad].concat());
         lab.input(&Input::Fault(Fault::Cut { from: a, to: b, one_way: false }));
-        assert_eq!(labels(link_verbs(&lab, a, b)), ["Heal", "Latency 50\u{a0}ms"]);
+        lab.input(&Input::Fault(Fault::Loss { from: a, to: b, chance: BAD_LINK }));
+        let cut = ["Heal", "Latency 50\u{a0}ms", "Lose nothing", "Double 20%", "Reorder 20%"];
+        assert_eq!(labels(link_verbs(&lab, a, b)), cut);
+    }
+
+    #[test]
+    fn verbs_are_those_that_make_sense() {
+        let mut lab = Lab::new(Scenario::parse("members=1 spares=1").unwrap(), 7);
+        lab.run_until(SimTime(3_000_000), u64::MAX);
+        let labels = |lab: &Lab, host| host_verbs(lab, host).into_iter().map(|verb| verb.label).collect::<Vec<_>>();
+        let (host, spare) = (HostId(0), HostId(1));
+        assert_eq!(labels(&lab, spare), ["Power off", "Join", "Slow disk ×100", "Fill disk"]);
+        for fault in [Fault::Kill { host }, Fault::FullDisk { host }, Fault::SlowDisk { host, factor: 2 }] {
+            lab.input(&Input::Fault(fault));
+        }
+        let disk = ["Healthy disk", "Free disk", "Damage WAL", "Damage database"];
+        let killed = [&["Power off", "Start", "Wipe data"], &disk[..], &["Power off, tear WAL"]].concat();
+        assert_eq!(labels(&lab, host), killed);
+        assert_eq!(super::host(&lab, host).rows[0], ("state", "not running".to_owned()));
+        lab.input(&Input::Fault(Fault::PowerOff { host }));
+        assert_eq!(labels(&lab, host), [&["Power on"], &disk[..]].concat());
+        assert!(host_verbs(&lab, HostId(2)).is_empty(), "the workstation");
     }
 }

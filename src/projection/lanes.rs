@@ -88,7 +88,13 @@ impl LaneIndex {
             Mark::Watched { .. } => self.dots[2].push(dot),
             Mark::Fault(fault) => {
                 self.dots[3].push(dot);
-                if let Fault::PowerOff { host } | Fault::Restart { host } = fault {
+                if let Fault::PowerOff { host }
+                | Fault::Restart { host }
+                | Fault::Kill { host }
+                | Fault::Wipe { host }
+                | Fault::Join { host }
+                | Fault::Tear { host } = fault
+                {
                     self.end_reign(at, *host);
                 }
             }
@@ -104,7 +110,7 @@ impl LaneIndex {
                 self.close(at);
                 self.reigns.push(Reign { from: at, until: None, event, term: term.0, leader: Some(*host) });
             }
-            Mark::SteppedDown { host, .. } => self.end_reign(at, *host),
+            Mark::SteppedDown { host, .. } | Mark::Stopped { host, .. } => self.end_reign(at, *host),
             Mark::Started { .. } | Mark::Refused { .. } => {}
         }
     }
@@ -226,7 +232,8 @@ pub fn describe(lab: &Lab, mark: &Mark) -> String {
         Mark::Write { revision, .. } => format!("revision {revision} written"),
         Mark::Watched { revision } => format!("watch told of revision {revision}"),
         Mark::Started { host: who } => format!("{} started", host(who)),
-        Mark::Refused { host: who } => format!("{} refuses to start", host(who)),
+        Mark::Refused { host: who, why } => format!("{} refuses to start: {why}", host(who)),
+        Mark::Stopped { host: who, why } => format!("{} stopped: {why}", host(who)),
     }
 }
 

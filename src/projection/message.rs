@@ -281,6 +281,8 @@ pub fn telling(lab: &Lab, host: HostId, fact: &Fact) -> Option<String> {
     match fact {
         Fact::Raft(RaftEvent { kind, .. }) => raft_telling(lab, &name, kind),
         Fact::Refused { why } => Some(format!("{name} refuses to start: {why}")),
+        Fact::Panicked { why } => Some(format!("{name} stopped: {why}")),
+        Fact::Removed => Some(format!("{name} stopped: {}", crate::etcd::REMOVED)),
         Fact::Started { term, last, torn_bytes, .. } => {
             let torn =
                 if *torn_bytes > 0 { format!(", {torn_bytes} bytes of torn tail cut off") } else { String::new() };

@@ -163,7 +163,8 @@ fn lab_words(arguments: &[String], machine: &Machine) -> Vec<String> {
     let verbs = || lab_cmd::VERBS.iter().map(|(verb, _, _)| (*verb).to_owned()).chain(["--help".to_owned()]);
     let Some((verb, rest)) = arguments.split_first() else { return verbs().collect() };
     let hosts_wanted = match verb.as_str() {
-        "power-off" | "power-on" | "restart" | "kill" | "start" | "wipe" | "join" | "install" | "slow-disk" => 1,
+        "power-off" | "power-on" | "restart" | "kill" | "start" | "wipe" | "join" | "install" | "slow-disk"
+        | "full-disk" | "free-disk" | "damage" | "tear" => 1,
         "cut" | "heal" | "latency" | "loss" | "duplicate" | "reorder" => 2,
         _ => 0,
     };
@@ -178,6 +179,9 @@ fn lab_words(arguments: &[String], machine: &Machine) -> Vec<String> {
         "latency" if given == 3 => Some("--jitter"),
         _ => None,
     };
+    if verb == "damage" && given == 1 {
+        words.extend(["wal", "db"].map(str::to_owned));
+    }
     words.extend(flag.map(str::to_owned));
     words
 }
@@ -212,6 +216,7 @@ mod tests {
         check("A=1 etcdctl m", &["A=1 etcdctl make-mirror", "A=1 etcdctl member", "A=1 etcdctl move-leader"]);
         check("etcdctl get a | so", &["etcdctl get a | sort"]);
         check("lab power-o", &["lab power-off", "lab power-on"]);
+        check("lab damage etcd-1 ", &["lab damage etcd-1 db", "lab damage etcd-1 wal"]);
         check("lab cut etcd-1 ", &["lab cut etcd-1 --one-way", "lab cut etcd-1 etcd-2"]);
         check("echo $ETC", &["echo $ETCDCTL_ENDPOINTS"]);
         check("etcdctl get ключ --or", &["etcdctl get ключ --order"]);

@@ -27,7 +27,7 @@ const EXIT_BAD_ARGS: i32 = 128;
 /// Where etcd keeps what within a data directory.
 pub const DATABASE: &str = "member/snap/db";
 pub const WAL: &str = "member/wal";
-/// The first segment of a log, and the only one here.
+/// The first segment of a log, and the only one of a restored one.
 pub const WAL_SEGMENT: &str = "0000000000000000-0000000000000000.wal";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -28,6 +28,10 @@ pub const VERBS: &[(&str, &str, &str)] = &[
     ("duplicate", "A B 5%", "this share of messages arrives twice"),
     ("reorder", "A B 5%", "this share of messages is overtaken by later ones"),
     ("slow-disk", "HOST 100x", "writes and syncs take 100 times as long; 1x is healthy"),
+    ("full-disk", "HOST", "no room is left on the disk: who writes to it next dies of it"),
+    ("free-disk", "HOST", "room again; the process has to be started"),
+    ("damage", "HOST wal|db", "flip a bit in the middle of the log, or in the newest value of the database"),
+    ("tear", "HOST", "cut the power in the middle of a write to the log"),
     ("drop", "PACKET", "lose one message in flight"),
     ("hosts", "", "list the machines"),
 ];

@@ -28,12 +28,27 @@ impl DiskProfile {
 /// Chance that a crash leaves part of what was not synced instead of nothing.
 const TORN: Ppm = Ppm(500_000);
 
+/// What a file is and, if there are several of its kind, which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileName {
+    pub kind: &'static str,
+    pub number: [u64; 2],
+}
+
+impl From<&'static str> for FileName {
+    fn from(kind: &'static str) -> FileName {
+        FileName { kind, number: [0; 2] }
+    }
+}
+
 #[derive(Clone, Debug, Hash)]
 pub struct Disk {
     pub profile: DiskProfile,
     /// Everything takes this many times as long; 1 is healthy.
     pub factor: u32,
-    files: BTreeMap<&'static str, File>,
+    /// No room is left: whoever writes is told so.
+    pub full: bool,
+    files: BTreeMap<FileName, File>,
     busy_until: SimTime,
     prng: Prng,
 }
@@ -49,29 +64,35 @@ pub struct File {
 
 impl Disk {
     pub fn new(profile: DiskProfile, prng: Prng) -> Disk {
-        Disk { profile, factor: 1, files: BTreeMap::new(), busy_until: SimTime::ZERO, prng }
+        Disk { profile, factor: 1, full: false, files: BTreeMap::new(), busy_until: SimTime::ZERO, prng }
     }
 
-    pub fn file(&self, name: &str) -> Option<&File> {
-        self.files.get(name)
+    pub fn file(&self, name: impl Into<FileName>) -> Option<&File> {
+        self.files.get(&name.into())
     }
 
-    pub fn append(&mut self, name: &'static str, chunk: Bytes) {
-        let file = self.files.entry(name).or_default();
+    /// Files of one kind, in order.
+    pub fn files(&self, kind: &'static str) -> impl DoubleEndedIterator<Item = (FileName, &File)> {
+        let name = |number| FileName { kind, number };
+        self.files.range(name([0; 2])..=name([u64::MAX; 2])).map(|(name, file)| (*name, file))
+    }
+
+    pub fn append(&mut self, name: impl Into<FileName>, chunk: Bytes) {
+        let file = self.files.entry(name.into()).or_default();
         file.len += chunk.len() as u64;
         file.unsent += chunk.len() as u64;
         file.chunks.push_back(chunk);
     }
 
     /// Puts a file there that is durable as it is, as if the disk had been taken from another machine.
-    pub fn put(&mut self, name: &'static str, content: Bytes) {
+    pub fn put(&mut self, name: impl Into<FileName>, content: Bytes) {
         let len = content.len() as u64;
-        self.files.insert(name, File { chunks: [content].into_iter().collect(), len, synced: len, unsent: 0 });
+        self.files.insert(name.into(), File { chunks: [content].into_iter().collect(), len, synced: len, unsent: 0 });
     }
 
     /// Begins an fsync of everything written to the file so far. Returns what to pass to [`Disk::synced`], when it is
     /// done, and how many bytes it carries. One fsync runs at a time; others wait.
-    pub(super) fn begin_sync(&mut self, name: &'static str, now: SimTime) -> (u64, SimTime, u64) {
+    pub(super) fn begin_sync(&mut self, name: FileName, now: SimTime) -> (u64, SimTime, u64) {
         let file = self.files.entry(name).or_default();
         let bytes = std::mem::take(&mut file.unsent);
         let transfer = Micros(bytes * 1_000 / self.profile.bytes_per_ms.max(1));
@@ -81,29 +102,44 @@ impl Disk {
         (file.len, self.busy_until, bytes)
     }
 
-    pub(super) fn synced(&mut self, name: &'static str, upto: u64) {
-        if let Some(file) = self.files.get_mut(name) {
+    pub(super) fn synced(&mut self, name: FileName, upto: u64) {
+        if let Some(file) = self.files.get_mut(&name) {
             file.synced = file.synced.max(upto.min(file.len));
         }
     }
 
     /// Cuts the file to its first `len` bytes, as a repair of a torn tail does.
-    pub fn truncate(&mut self, name: &'static str, len: u64) {
-        if let Some(file) = self.files.get_mut(name) {
+    pub fn truncate(&mut self, name: impl Into<FileName>, len: u64) {
+        if let Some(file) = self.files.get_mut(&name.into()) {
             file.truncate(len);
         }
     }
 
     /// Gives a file another name; what had that name is gone. A power cut finds it done or not begun.
     // Simplified: durable at once, as after an fsync of the directory, which etcd does as well.
-    pub fn rename(&mut self, from: &str, to: &'static str) {
-        if let Some(file) = self.files.remove(from) {
-            self.files.insert(to, file);
+    pub fn rename(&mut self, from: impl Into<FileName>, to: impl Into<FileName>) {
+        if let Some(file) = self.files.remove(&from.into()) {
+            self.files.insert(to.into(), file);
         }
     }
 
-    pub fn remove(&mut self, name: &str) {
-        self.files.remove(name);
+    /// One bit of a file flips where it lies. Whoever has read it already does not notice.
+    pub fn flip(&mut self, name: impl Into<FileName>, at: u64) {
+        let Some(file) = self.files.get_mut(&name.into()) else { return };
+        let mut start = 0;
+        for chunk in file.chunks.iter_mut() {
+            if let Some(offset) = at.checked_sub(start).filter(|offset| *offset < chunk.len() as u64) {
+                let mut bytes = chunk.to_vec();
+                bytes[offset as usize] ^= 1;
+                *chunk = Bytes::from(bytes);
+                return;
+            }
+            start += chunk.len() as u64;
+        }
+    }
+
+    pub fn remove(&mut self, name: impl Into<FileName>) {
+        self.files.remove(&name.into());
     }
 
     /// Every file is deleted.
@@ -239,12 +275,12 @@ mod tests {
     fn only_a_finished_fsync_survives_a_crash() {
         let mut disk = disk();
         disk.append("wal", Bytes::from_static(b"durable"));
-        let (upto, done, bytes) = disk.begin_sync("wal", SimTime(10));
+        let (upto, done, bytes) = disk.begin_sync("wal".into(), SimTime(10));
         assert_eq!((upto, bytes), (7, 7));
         assert!(done > SimTime(900));
-        disk.synced("wal", upto);
+        disk.synced("wal".into(), upto);
         disk.append("wal", Bytes::from_static(b"0123456789"));
-        disk.begin_sync("wal", done);
+        disk.begin_sync("wal".into(), done);
         disk.crash(done);
         let file = disk.file("wal").unwrap();
         assert!((7..17).contains(&file.len()), "the unsynced ten bytes are gone or torn: {}", file.len());
@@ -263,6 +299,18 @@ mod tests {
             .collect();
         assert!(lengths.contains(&0));
         assert!(lengths.iter().any(|len| (1..10).contains(len)));
+    }
+
+    #[test]
+    fn a_bit_flips_where_it_lies() {
+        let mut disk = disk();
+        disk.append("wal", Bytes::from_static(b"head"));
+        disk.append("wal", Bytes::from_static(b"tail"));
+        let before = disk.clone();
+        disk.flip("wal", 4);
+        disk.flip("wal", 8);
+        assert_eq!(&disk.file("wal").unwrap().reader().copy_to_bytes(8)[..], b"headuail");
+        assert_eq!(&before.file("wal").unwrap().reader().copy_to_bytes(8)[..], b"headtail", "another world's disk");
     }
 
     #[test]

@@ -81,10 +81,44 @@ pub enum Fault {
         host: HostId,
         factor: u32,
     },
+    /// No room is left on the disk: what is written from now on is not.
+    FullDisk {
+        host: HostId,
+    },
+    FreeDisk {
+        host: HostId,
+    },
+    /// A bit flips on the disk, in the middle of this.
+    Damage {
+        host: HostId,
+        part: Part,
+    },
+    /// The power fails while a record of the log is being written, and half of it is there.
+    Tear {
+        host: HostId,
+    },
     /// One message in flight is lost.
     Drop {
         packet: PacketId,
     },
+}
+
+/// What a server keeps on its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// Its write-ahead log.
+    Wal,
+    /// Its database.
+    Db,
+}
+
+impl Part {
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Wal => "wal",
+            Part::Db => "db",
+        }
+    }
 }
 
 /// Factors of a slow disk beyond this say nothing new.
@@ -111,7 +145,20 @@ impl Fault {
             ("start", [name]) => Ok(Fault::Start { host: host(name)? }),
             ("wipe", [name]) => Ok(Fault::Wipe { host: host(name)? }),
             ("join", [name]) => Ok(Fault::Join { host: host(name)? }),
-            ("power-off" | "power-on" | "restart" | "kill" | "start" | "wipe" | "join", _) => usage("HOST"),
+            ("full-disk", [name]) => Ok(Fault::FullDisk { host: host(name)? }),
+            ("free-disk", [name]) => Ok(Fault::FreeDisk { host: host(name)? }),
+            ("tear", [name]) => Ok(Fault::Tear { host: host(name)? }),
+            (
+                "power-off" | "power-on" | "restart" | "kill" | "start" | "wipe" | "join" | "full-disk" | "free-disk"
+                | "tear",
+                _,
+            ) => usage("HOST"),
+            ("damage", [name, part]) => {
+                let part = [Part::Wal, Part::Db].into_iter().find(|known| known.name() == *part);
+                let Some(part) = part else { return usage("HOST wal|db") };
+                Ok(Fault::Damage { host: host(name)?, part })
+            }
+            ("damage", _) => usage("HOST wal|db"),
             ("cut", ["--one-way", a, b] | [a, "--one-way", b] | [a, b, "--one-way"]) => {
                 let (from, to) = link(host(a)?, host(b)?)?;
                 Ok(Fault::Cut { from, to, one_way: true })
@@ -190,6 +237,10 @@ impl Fault {
             Fault::Duplicate { from, to, chance } => format!("duplicate {} {} {chance}", name(from), name(to)),
             Fault::Reorder { from, to, chance } => format!("reorder {} {} {chance}", name(from), name(to)),
             Fault::SlowDisk { host, factor } => format!("slow-disk {} {factor}x", name(host)),
+            Fault::FullDisk { host } => format!("full-disk {}", name(host)),
+            Fault::FreeDisk { host } => format!("free-disk {}", name(host)),
+            Fault::Damage { host, part } => format!("damage {} {}", name(host), part.name()),
+            Fault::Tear { host } => format!("tear {}", name(host)),
             Fault::Drop { packet } => format!("drop {}", packet.0),
         }
     }
@@ -269,6 +320,11 @@ mod tests {
             "duplicate etcd-1 etcd-2 0.05%",
             "reorder etcd-1 etcd-2 100%",
             "slow-disk etcd-1 100x",
+            "full-disk etcd-3",
+            "free-disk etcd-3",
+            "damage etcd-1 wal",
+            "damage etcd-2 db",
+            "tear etcd-2",
             "drop 17",
         ] {
             let words: Vec<&str> = line.split(' ').collect();
@@ -291,6 +347,8 @@ mod tests {
         check("cut etcd-1 etcd-1", "a wire has two different ends");
         check("loss etcd-1 etcd-2 120%", "\"120%\" is no share from 0% to 100%");
         check("latency etcd-1 etcd-2 5", "\"5\" is no span such as 50ms, at most 1m0s");
+        check("damage etcd-1 memory", "usage: damage HOST wal|db");
+        check("tear", "usage: tear HOST");
         check("slow-disk etcd-1 0x", "\"0x\" is no factor from 1x to 100000x");
     }
 }

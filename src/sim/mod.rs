@@ -21,8 +21,8 @@ pub mod trace;
 pub mod world;
 
 pub use clock::{EPOCH_SECONDS, Micros, SimTime};
-pub use disk::{Disk, DiskProfile};
-pub use fault::{Fault, HostId, PacketId, Ppm};
+pub use disk::{Disk, DiskProfile, FileName};
+pub use fault::{Fault, HostId, PacketId, Part, Ppm};
 pub use network::{Delivery, Link, Network};
 pub use prng::Prng;
 pub use trace::{EventId, Trace, TraceEvent, What};

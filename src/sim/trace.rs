@@ -1,6 +1,6 @@
 //! What happened, in order, each with its cause. Bounded: the oldest is forgotten first.
 
-use super::{HostId, PacketId, SimTime};
+use super::{FileName, HostId, PacketId, SimTime};
 use imbl::Vector;
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub enum What<M, T, F> {
     Woken(T),
     /// `bytes` went to the file's cache and an fsync of it was begun; it finishes at `done`.
     Syncing {
-        file: &'static str,
+        file: FileName,
         bytes: u64,
         done: SimTime,
     },

@@ -4,8 +4,8 @@ use super::network::{Fate, Packet};
 use super::schedule::Schedule;
 use super::trace::Loss;
 use super::{
-    Delivery, Disk, DiskProfile, EventId, Fault, HostId, Link, Micros, Network, PacketId, Prng, SimTime, Trace,
-    TraceEvent, What,
+    Delivery, Disk, DiskProfile, EventId, Fault, FileName, HostId, Link, Micros, Network, PacketId, Prng, SimTime,
+    Trace, TraceEvent, What,
 };
 use bytes::Bytes;
 use std::hash::{Hash, Hasher};
@@ -16,10 +16,10 @@ use std::sync::Arc;
 pub enum Effect<M, T, F> {
     Send { to: HostId, message: M, bytes: u32, delivery: Delivery, because: Option<EventId> },
     Wake { after: Micros, note: T },
-    Write { file: &'static str, chunk: Bytes },
-    Sync { file: &'static str, note: T, because: Option<EventId> },
-    Rename { from: &'static str, to: &'static str },
-    Remove { file: &'static str },
+    Write { file: FileName, chunk: Bytes },
+    Sync { file: FileName, note: T, because: Option<EventId> },
+    Rename { from: FileName, to: FileName },
+    Remove { file: FileName },
     Fact(F),
 }
 
@@ -51,22 +51,22 @@ impl<M, T, F> Outbox<M, T, F> {
         self.effects.push(Effect::Wake { after, note });
     }
 
-    pub fn write(&mut self, file: &'static str, chunk: Bytes) {
-        self.effects.push(Effect::Write { file, chunk });
+    pub fn write(&mut self, file: impl Into<FileName>, chunk: Bytes) {
+        self.effects.push(Effect::Write { file: file.into(), chunk });
     }
 
     /// Hands `note` back when everything written to the file so far is durable.
-    pub fn sync(&mut self, file: &'static str, note: T, because: Option<EventId>) {
-        self.effects.push(Effect::Sync { file, note, because });
+    pub fn sync(&mut self, file: impl Into<FileName>, note: T, because: Option<EventId>) {
+        self.effects.push(Effect::Sync { file: file.into(), note, because });
     }
 
     /// Gives a file the name of another, which it replaces.
-    pub fn rename(&mut self, from: &'static str, to: &'static str) {
-        self.effects.push(Effect::Rename { from, to });
+    pub fn rename(&mut self, from: impl Into<FileName>, to: impl Into<FileName>) {
+        self.effects.push(Effect::Rename { from: from.into(), to: to.into() });
     }
 
-    pub fn remove(&mut self, file: &'static str) {
-        self.effects.push(Effect::Remove { file });
+    pub fn remove(&mut self, file: impl Into<FileName>) {
+        self.effects.push(Effect::Remove { file: file.into() });
     }
 
     pub fn fact(&mut self, fact: F) {
@@ -93,7 +93,7 @@ pub enum Occurrence<M, T> {
 enum Due<T> {
     Arrival(PacketId),
     Wake { host: HostId, boot: u32, note: T, cause: EventId },
-    Synced { host: HostId, boot: u32, file: &'static str, upto: u64, note: T, by: Origin },
+    Synced { host: HostId, boot: u32, file: FileName, upto: u64, note: T, by: Origin },
 }
 
 /// Where something comes from: its cause, and the input behind it.
@@ -321,6 +321,11 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
         self.follow(host, self.origin(None), What::Fact(fact))
     }
 
+    /// Whether there is room for an effect. If not, it is a write, and whoever asked for it has to hear that it failed.
+    pub fn has_room<M2, T2, F2>(&self, host: HostId, effect: &Effect<M2, T2, F2>) -> bool {
+        !(matches!(effect, Effect::Write { .. }) && self.disk(host).full)
+    }
+
     /// Carries out one effect of a host. Returns the id of the event that it became, if it is kept in the trace.
     pub fn perform<M2: Into<M>, T2: Into<T>, F2: Into<F>>(
         &mut self,
@@ -338,6 +343,7 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                 self.current
             }
             Effect::Write { file, chunk } => {
+                assert!(!self.disk(host).full, "a write without room fails");
                 self.machines[usize::from(host.0)].disk.append(file, chunk);
                 self.current
             }
@@ -407,7 +413,7 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
     /// The physical part of a fault: power, wires, disks. The owner of the hosts starts and ends their programs.
     pub fn inflict(&mut self, fault: Fault) {
         match fault {
-            Fault::PowerOff { host } => {
+            Fault::PowerOff { host } | Fault::Tear { host } => {
                 let now = self.now;
                 let machine = &mut self.machines[usize::from(host.0)];
                 if machine.powered {
@@ -417,8 +423,8 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                 }
             }
             Fault::PowerOn { host } => self.machines[usize::from(host.0)].powered = true,
-            // What runs on a machine is its owner's matter.
-            Fault::Start { .. } => {}
+            // What runs on a machine and what its files mean is their owner's matter.
+            Fault::Start { .. } | Fault::Damage { .. } => {}
             Fault::Restart { host } | Fault::Kill { host } => {
                 let machine = &mut self.machines[usize::from(host.0)];
                 if machine.powered {
@@ -444,6 +450,8 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
             }
             Fault::Reorder { from, to, chance } => self.links_between(from, to, false, |link| link.reorder = chance),
             Fault::SlowDisk { host, factor } => self.machines[usize::from(host.0)].disk.factor = factor.max(1),
+            Fault::FullDisk { host } => self.machines[usize::from(host.0)].disk.full = true,
+            Fault::FreeDisk { host } => self.machines[usize::from(host.0)].disk.full = false,
             Fault::Drop { packet } => {
                 if let Some(packet) = self.network.in_flight.remove(&packet) {
                     self.schedule.remove(packet.slot);

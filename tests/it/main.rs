@@ -1,6 +1,7 @@
 //! One integration binary.
 mod conformance;
 mod datadriven;
+mod disasters;
 mod etcdctl;
 mod etcdutl;
 mod imports;

@@ -112,3 +112,47 @@ fn a_power_cut_at_any_moment_of_receiving_a_snapshot_leaves_a_member_that_starts
     }
     assert!(interrupted > 5, "{interrupted} cuts met a snapshot that was being written");
 }
+
+const SEGMENTS: &str = "snapshot-count=20 snapshot-catchup-entries=5 segment-size-bytes=1024";
+
+#[test]
+fn a_log_in_segments_keeps_what_a_start_needs() {
+    let mut lab = lab(&format!("members=3 {SEGMENTS}"));
+    type_line(&mut lab, WRITES, 20_000);
+    for host in [0, 1, 2].map(HostId) {
+        let names: Vec<[u64; 2]> = lab.sim().disk(host).files("wal").map(|(name, _)| name.number).collect();
+        assert!(names[0][0] > 3, "old segments went: {names:?}");
+        assert!((5..9).contains(&names.len()), "{names:?}");
+        inflict(&mut lab, Fault::PowerOff { host });
+        inflict(&mut lab, Fault::PowerOn { host });
+    }
+    run(&mut lab, 3_000);
+    agree(&lab, 3);
+    assert!(type_line(&mut lab, "etcdctl get key100 --print-value-only", 500).ends_with("value100\n"));
+}
+
+#[test]
+fn a_power_cut_at_any_moment_of_a_cut_segment_loses_nothing() {
+    let host = HostId(0);
+    let mut busy = lab("members=1 segment-size-bytes=1024");
+    busy.input(&Input::Line { terminal: 0, text: WRITES.to_owned() });
+    for later in 0..12 {
+        let is_cutting = |lab: &Lab| lab.sim().disk(host).file("wal.tmp").is_some();
+        while !is_cutting(&busy) {
+            busy.step();
+        }
+        let mut lab = busy.clone();
+        (0..later % 4).for_each(|_| lab.step());
+        let before = lab.member(host).expect("it runs").store().kv().revision();
+        inflict(&mut lab, Fault::PowerOff { host });
+        inflict(&mut lab, Fault::PowerOn { host });
+        assert!(!is_cutting(&lab));
+        run(&mut lab, 5_000);
+        let after = lab.member(host).expect("it starts").store().kv().revision();
+        assert!(after >= before, "revision {before} was acknowledged, {after} came back");
+        agree(&lab, 1);
+        while is_cutting(&busy) {
+            busy.step();
+        }
+    }
+}

@@ -64,7 +64,9 @@ impl Restored {
         let mut file = BytesMut::new();
         let mut write = |chunk: Bytes| file.extend_from_slice(&chunk);
         let mut encoder = wal::Encoder::default();
+        encoder.crc(&mut write);
         encoder.metadata(node_id, self.cluster_id, &mut write);
+        encoder.snapshot(&SnapshotMetadata::default(), &mut write);
         self.entries.iter().for_each(|entry| encoder.entry(entry, &mut write));
         encoder.hard_state(&self.hard_state, &mut write);
         encoder.snapshot(&self.snapshot, &mut write);

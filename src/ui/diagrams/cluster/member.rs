@@ -120,7 +120,7 @@ pub fn MemberCard(host: HostId, plan: Memo<Plan>) -> impl IntoView {
         let role = match &view.read().state {
             _ if !is_member() => "workstation",
             Standing::Off(_) => "off",
-            Standing::Refused(_) => "refused",
+            Standing::Down(_) => "refused",
             Standing::Running(running) => match running.role {
                 StateType::Leader => "leader",
                 StateType::Candidate | StateType::PreCandidate => "candidate",
@@ -197,12 +197,12 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
         Standing::Running(running) | Standing::Off(running) => {
             Some(StripView::of(running, Sizes::of(density.get()), density.get()))
         }
-        Standing::Refused(_) => None,
+        Standing::Down(_) => None,
     });
     let status = Memo::new(move |_| match &view.read().state {
         Standing::Running(running) => status(running, view.read().disk_factor, density.get()),
         Standing::Off(_) => String::new(),
-        Standing::Refused(why) => why.clone(),
+        Standing::Down(down) => down.why.clone(),
     });
     let has_log = Memo::new(move |_| strip.read().is_some());
     let body = move || {
@@ -247,7 +247,7 @@ fn Contents(host: HostId, view: Memo<MemberView>, plan: Memo<Plan>) -> impl Into
 fn standing(view: &MemberView, density: Density) -> (String, &'static str) {
     match &view.state {
         Standing::Off(_) => ("powered off".to_owned(), "fault"),
-        Standing::Refused(_) => ("refuses to start".to_owned(), "fault"),
+        Standing::Down(down) => (down.state.to_owned(), "fault"),
         Standing::Running(running) => {
             let class = match running.role {
                 StateType::Leader => "leader",

@@ -17,7 +17,7 @@ pub struct Menu {
 }
 
 /// Room that the menu needs to the right of and below the pointer.
-const MENU: (f64, f64) = (200.0, 180.0);
+const MENU: (f64, f64) = (200.0, 340.0);
 
 /// Where a menu goes that a key asked for: the middle of the focused thing.
 pub fn place_of(event: &KeyboardEvent) -> (f64, f64) {
