@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod lanes;
 pub mod layout;
 pub mod message;
+pub mod metrics;
 pub mod terminal;
 pub mod why;
 pub mod words;
