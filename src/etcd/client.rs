@@ -222,6 +222,12 @@ impl Client {
         }
     }
 
+    /// Its watches: what each asks for now, and the stream and id by which a member knows it, if one does.
+    pub fn watches(&self) -> impl Iterator<Item = (WatchKey, &WatchCreateRequest, Option<(ConnId, i64)>)> {
+        let place = |watch: &Watch| Some((self.stream?, watch.server_id?));
+        self.watches.iter().map(move |(key, watch)| (*key, &watch.request, place(watch)))
+    }
+
     /// Sends a unary call; its answer comes after `timeout` at the latest.
     pub fn call(&mut self, now: SimTime, request: Request, timeout: Micros, out: &mut Outbox) -> CallId {
         let size = request.encoded_len();

@@ -98,6 +98,13 @@ const FLOORS_REMEMBERED: usize = 100_000;
 /// One broken promise breaks others after it; the first ones tell the story.
 const VIOLATIONS_MAX: usize = 100;
 
+/// What a client received of one watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub newest: i64,
+    pub events: u64,
+}
+
 #[derive(Clone, Debug)]
 pub struct Check {
     /// Who was elected in each term, in the order of elections.
@@ -110,8 +117,8 @@ pub struct Check {
     committed: (Index, Term),
     /// What was applied at each index as first applied anywhere, and the revision that it made.
     applied: Vector<(Entry, Option<i64>)>,
-    /// The newest revision that each watch was sent, and all that any was sent.
-    watched: Vec<((ClientId, WatchKey), i64)>,
+    /// What each watch was sent, and all revisions that any was sent.
+    watched: OrdMap<(ClientId, WatchKey), Seen>,
     seen: Vector<i64>,
     /// When each call under way was asked, and whether its answer must be recent.
     asked: BTreeMap<(ClientId, CallId), (SimTime, Recency)>,
@@ -128,7 +135,7 @@ impl Check {
             logs: vec![Vector::new(); members],
             committed: (Index(0), Term(0)),
             applied: Vector::new(),
-            watched: Vec::new(),
+            watched: OrdMap::new(),
             seen: Vector::new(),
             asked: BTreeMap::new(),
             floors: BTreeMap::new(),
@@ -148,6 +155,11 @@ impl Check {
     /// Revisions that watches were sent.
     pub fn watched(&self) -> impl Iterator<Item = i64> {
         self.seen.iter().copied()
+    }
+
+    /// What a client was sent of one watch.
+    pub fn seen(&self, client: ClientId, watch: WatchKey) -> Option<Seen> {
+        self.watched.get(&(client, watch)).copied()
     }
 
     /// Who was elected in each term.
@@ -319,12 +331,9 @@ impl Check {
 
     fn saw(&mut self, client: ClientId, watch: WatchKey, revisions: &[i64]) -> Option<(Property, String)> {
         let newest = *revisions.last()?;
-        let known = self.watched.iter_mut().find(|(of, _)| *of == (client, watch));
-        let last = known.as_ref().map_or(0, |(_, last)| *last);
-        match known {
-            Some((_, last)) => *last = newest,
-            None => self.watched.push(((client, watch), newest)),
-        }
+        let known = self.watched.entry((client, watch)).or_default();
+        let last = known.newest;
+        *known = Seen { newest, events: known.events + revisions.len() as u64 };
         self.seen.extend(revisions.iter().copied());
         let in_order = revisions[0] > last && revisions.is_sorted();
         (!in_order).then(|| (Property::WatchOrder, format!("a watch at revision {last} was sent {revisions:?}")))

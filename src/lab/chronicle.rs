@@ -2,7 +2,7 @@
 
 use super::Input;
 use crate::etcd::Fact;
-use crate::raft::{EventKind, Term};
+use crate::raft::{EventKind, Index, Term};
 use crate::sim::{EventId, Fault, HostId, SimTime};
 use imbl::Vector;
 
@@ -38,10 +38,11 @@ pub enum Mark {
         host: HostId,
         term: Term,
     },
-    /// A revision came into being: the first member applied it.
+    /// A revision came into being: the first member applied the entry that made it.
     Write {
         revision: i64,
         term: Term,
+        index: Index,
     },
     /// A client was told of revisions up to this one.
     Watched {
@@ -62,6 +63,10 @@ const KEPT: usize = 1 << 18;
 #[derive(Clone, Debug, Default)]
 pub struct Chronicle {
     marks: Vector<Stamped>,
+    /// How many marks were let go.
+    forgotten: usize,
+    /// Each revision's mark, by how many marks came before it.
+    writes: Vector<(i64, usize)>,
     revision: i64,
     leading: Vec<HostId>,
 }
@@ -71,9 +76,19 @@ impl Chronicle {
         &self.marks
     }
 
+    /// The mark of the write that made a revision, if it is still known.
+    pub fn write(&self, revision: i64) -> Option<&Stamped> {
+        let found = self.writes.binary_search_by_key(&revision, |(revision, _)| *revision).ok()?;
+        self.marks.get(self.writes[found].1 - self.forgotten)
+    }
+
     fn push(&mut self, at: SimTime, event: EventId, mark: Mark) {
         if self.marks.len() == KEPT {
             self.marks.pop_front();
+            self.forgotten += 1;
+            if self.writes.front().is_some_and(|(_, place)| *place < self.forgotten) {
+                self.writes.pop_front();
+            }
         }
         self.marks.push_back(Stamped { at, event, mark });
     }
@@ -96,7 +111,8 @@ impl Chronicle {
             Fact::Raft(event) => self.raft(at, event_id, host, &event.kind),
             Fact::Applied { entry, revision: Some(revision) } if *revision > self.revision => {
                 self.revision = *revision;
-                self.push(at, event_id, Mark::Write { revision: *revision, term: entry.term });
+                self.push(at, event_id, Mark::Write { revision: *revision, term: entry.term, index: entry.index });
+                self.writes.push_back((*revision, self.forgotten + self.marks.len() - 1));
             }
             Fact::Watched { revisions, .. } => {
                 if let Some(&revision) = revisions.last() {

@@ -191,6 +191,11 @@ impl Workstation {
         &self.terminals
     }
 
+    /// Its clients, each with the terminal whose program it serves.
+    pub fn clients(&self) -> impl Iterator<Item = (ClientId, &Client, u8)> {
+        self.clients.iter().map(|(id, owned)| (*id, &owned.client, owned.terminal))
+    }
+
     /// What lies on its disk.
     pub fn files(&self) -> &Files {
         &self.files

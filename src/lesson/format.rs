@@ -32,7 +32,7 @@ const LANGUAGES: [&str; 8] = ["", "text", "console", "sh", "json", "yaml", "go",
 /// The names of a lesson's front matter.
 const KEYS: [&str; 7] = ["title", "minutes", "summary", "scenario", "seed", "start", "view"];
 /// Views that a lesson may open with.
-const VIEWS: [&str; 1] = ["cluster"];
+const VIEWS: [&str; 4] = ["cluster", "revisions", "keys", "watches"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lesson {

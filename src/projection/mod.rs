@@ -6,10 +6,14 @@
 
 pub mod cluster;
 pub mod inspect;
+pub mod keys;
 pub mod lanes;
 pub mod layout;
 pub mod message;
 pub mod metrics;
+pub mod revisions;
+pub mod stores;
 pub mod terminal;
+pub mod watches;
 pub mod why;
 pub mod words;

@@ -75,6 +75,24 @@ pub fn key(key: &Bytes) -> String {
     format!("\"{text}\"")
 }
 
+/// Bytes as text on one line: what is no text is written as in `\xff`.
+pub fn text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+        }
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+/// The beginning of a value, on one line.
+pub fn excerpt(value: &[u8]) -> String {
+    const BYTES_MAX: usize = 160;
+    if value.len() <= BYTES_MAX { text(value) } else { format!("{} …", text(&value[..BYTES_MAX])) }
+}
+
 /// What an entry asks of the store, in a few words: `put "a", 12 bytes`.
 pub fn entry(lab: &Lab, entry: &Entry) -> String {
     if entry.entry_type != EntryType::EntryNormal {
@@ -127,5 +145,6 @@ mod tests {
         );
         assert_eq!([512, 20_480, 1_468_006].map(bytes), ["512 B", "20 KiB", "1.39 MiB"].map(hard));
         assert_eq!(key(&Bytes::from_static(b"a\n\"b")), "\"a\\n\\\"b\"");
+        assert_eq!(text(b"\xc3\xa4\n\xffb"), "ä\\n\\xffb");
     }
 }

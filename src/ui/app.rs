@@ -1,6 +1,6 @@
 //! The page's root: makes what all parts share, once, and lays out the bench.
 
-use super::diagrams::ClusterView;
+use super::browse::Browse;
 use super::header::{Dialogs, DropTarget, Header, Help};
 use super::layout::{Layout, Pane, Reopen, Separators, TabBar};
 use super::new_world::NewWorld;
@@ -10,6 +10,7 @@ use super::panels::terminal::Terminals;
 use super::panels::typist::Typist;
 use super::panels::{Inspector, TimelinePanel};
 use super::session::Session;
+use super::stage::{Stage, StagePane};
 use super::study::Study;
 use super::widgets::dialog::Dialog;
 use super::worlds::Worlds;
@@ -23,10 +24,13 @@ pub fn App() -> impl IntoView {
     let layout = Layout::remembered();
     let notices = Notices::default();
     let study = Study::new(session);
-    let worlds = Worlds::new(session, study, notices);
+    let stage = Stage::remembered();
+    let worlds = Worlds::new(session, study, stage, notices);
     let dialogs = Dialogs::default();
     provide_context(session);
     provide_context(layout);
+    provide_context(stage);
+    provide_context(Browse::new(session));
     provide_context(notices);
     provide_context(study);
     provide_context(worlds);
@@ -34,7 +38,7 @@ pub fn App() -> impl IntoView {
     provide_context(Typist::new(session, layout, notices));
 
     say_when_the_past_changes(session, notices);
-    keys::listen(session, layout, dialogs.help);
+    keys::listen(session, layout, stage, dialogs.help);
     script::install(session, worlds);
     session.drive();
     worlds.begin();
@@ -68,7 +72,7 @@ fn Bench() -> impl IntoView {
                 <LessonPane/>
             </section>
             <main class="pane pane-stage" id="stage" tabindex="-1" aria-label="Stage" data-shown=move || shown(Pane::Stage)>
-                <Stage/>
+                <StagePane/>
                 <Reopen pane=Pane::Lesson/>
                 <Reopen pane=Pane::Inspector/>
                 <Reopen pane=Pane::Terminals/>
@@ -88,19 +92,6 @@ fn Bench() -> impl IntoView {
             <TabBar/>
             <Separators/>
             <NoticeBoard/>
-        </div>
-    }
-}
-
-/// The views of the world, one at a time. There is one so far.
-#[component]
-fn Stage() -> impl IntoView {
-    view! {
-        <div class="stage-tabs" role="tablist" aria-label="Views">
-            <button role="tab" type="button" id="tab-cluster" aria-selected="true" aria-controls="view-cluster">"Cluster"</button>
-        </div>
-        <div class="stage-view" id="view-cluster" role="tabpanel" aria-labelledby="tab-cluster">
-            <ClusterView/>
         </div>
     }
 }

@@ -2,6 +2,7 @@
 
 use super::keys;
 use super::session::{SPEEDS, Session, Speed};
+use super::stage::VIEWS;
 use super::study::{Page, Study};
 use super::theme::Theme;
 use super::widgets::icon::{self, Icon};
@@ -330,8 +331,9 @@ pub fn Help() -> impl IntoView {
         let keys = key.split("  ").map(|key| view! { <kbd>{key}</kbd>" " }).collect_view();
         view! { <dt>{keys}</dt><dd>{what}</dd> }
     };
+    let views = VIEWS.iter().map(|view| (view.key, view.title));
     view! {
-        <dl class="keys">{keys::KEYS.map(row).collect_view()}</dl>
+        <dl class="keys">{keys::KEYS.into_iter().chain(views).map(row).collect_view()}</dl>
         <p class="help-more">
             "In a terminal: Tab completes, Ctrl-R searches what was typed, Ctrl-C interrupts, Ctrl-D ends the input, Ctrl-L clears. "
             "Escape, then Tab leaves the terminal."

@@ -2,18 +2,18 @@
 
 use super::layout::{Layout, Pane};
 use super::session::{SPEEDS, Session, Speed};
+use super::stage::Stage;
 use crate::sim::SimTime;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-/// What the help lists.
-pub const KEYS: [(&str, &str); 12] = [
+/// What the help lists, beside the keys of the stage's views.
+pub const KEYS: [(&str, &str); 11] = [
     ("Space", "Let time run, or pause"),
     (".", "One thing happens"),
     (",", "One thing is taken back; while time runs, 100 ms"),
     ("[  ]", "Slower, faster"),
     ("Home  End", "To the beginning, to the latest moment"),
-    ("1", "Cluster"),
     ("t", "Terminal"),
     ("l", "Lesson"),
     ("i", "Inspector"),
@@ -22,7 +22,7 @@ pub const KEYS: [(&str, &str); 12] = [
     ("Enter", "On a line between panes: fold the pane away; arrow keys move the line"),
 ];
 
-pub fn listen(session: Session, layout: Layout, help: RwSignal<bool>) {
+pub fn listen(session: Session, layout: Layout, stage: Stage, help: RwSignal<bool>) {
     window_event_listener(leptos::ev::keydown, move |event| {
         if event.default_prevented() || event.ctrl_key() || event.meta_key() || event.alt_key() || is_taken(&event) {
             return;
@@ -35,12 +35,12 @@ pub fn listen(session: Session, layout: Layout, help: RwSignal<bool>) {
             "]" => change_speed(session, 1),
             "Home" => session.seek(SimTime::ZERO),
             "End" => go_to_tip(session),
-            "1" => layout.go_to(Pane::Stage),
             "t" => layout.go_to(Pane::Terminals),
             "l" => layout.go_to(Pane::Lesson),
             "i" => layout.go_to(Pane::Inspector),
             "?" => help.set(true),
             "Escape" => session.selection.set(None),
+            key if stage.press(key) => layout.go_to(Pane::Stage),
             _ => return,
         }
         event.prevent_default();

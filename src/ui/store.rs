@@ -5,6 +5,8 @@
 /// The names that are in use.
 pub const THEME: &str = "theme";
 pub const LAYOUT: &str = "layout";
+/// The views on the stage.
+pub const VIEWS: &str = "views";
 /// The world as it was last seen: see `worlds`.
 pub const WORLD: &str = "world";
 /// The world before that, which another took the place of.

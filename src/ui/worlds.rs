@@ -10,6 +10,7 @@
 use super::browser;
 use super::notice::Notices;
 use super::session::Session;
+use super::stage::Stage;
 use super::store;
 use super::study::{self, Page, Study};
 use crate::lab::archive::Archive;
@@ -27,6 +28,7 @@ const SOUND_AFTER: Duration = Duration::from_secs(3);
 pub struct Worlds {
     session: Session,
     study: Study,
+    stage: Stage,
     notices: Notices,
     /// What was saved last, to save nothing twice: inputs, microseconds, branch.
     saved: StoredValue<(u32, u64, u32)>,
@@ -52,8 +54,8 @@ impl Saved {
 }
 
 impl Worlds {
-    pub fn new(session: Session, study: Study, notices: Notices) -> Worlds {
-        Worlds { session, study, notices, saved: StoredValue::new((0, 0, 0)), full: StoredValue::new(false) }
+    pub fn new(session: Session, study: Study, stage: Stage, notices: Notices) -> Worlds {
+        Worlds { session, study, stage, notices, saved: StoredValue::new((0, 0, 0)), full: StoredValue::new(false) }
     }
 
     /// What the page begins with: the address first, then what was kept, then the first lesson.
@@ -138,6 +140,7 @@ impl Worlds {
                 let began = timeline.lab().now();
                 self.session.open(timeline);
                 self.session.playing.set(true);
+                self.stage.show(&lesson.view);
                 self.study.begin(lesson, began);
                 self.write_address();
                 self.saved.set_value((0, 0, 0));

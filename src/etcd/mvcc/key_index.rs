@@ -97,6 +97,17 @@ impl Generation {
         (0..self.revisions.len()).map(|i| self.revisions.get(i))
     }
 
+    /// Those of them from `from` to `to`.
+    pub fn between(&self, from: i64, to: i64) -> impl Iterator<Item = Revision> + '_ {
+        (self.revisions.count_at(from - 1)..self.revisions.count_at(to)).map(|i| self.revisions.get(i))
+    }
+
+    /// The oldest and the newest revision not yet compacted.
+    pub fn ends(&self) -> Option<(Revision, Revision)> {
+        let last = self.revisions.len().checked_sub(1)?;
+        Some((self.revisions.get(0), self.revisions.get(last)))
+    }
+
     fn is_empty(&self) -> bool {
         self.revisions.len() == 0
     }
@@ -211,6 +222,29 @@ impl KeyIndex {
     /// The generations not yet compacted, oldest first; the last one is empty when the key is dead.
     pub fn generations(&self) -> impl Iterator<Item = &Generation> {
         self.closed.iter().map(|g| &**g).chain(std::iter::once(&self.open))
+    }
+
+    /// The generations that have a write at or after `from`, oldest first, each with whether its tombstone ended it.
+    pub fn lives(&self, from: i64) -> impl Iterator<Item = (&Generation, bool)> {
+        let (mut low, mut high) = (0, self.closed.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            let buried = self.closed[middle].ends().map_or(0, |(_, last)| last.main);
+            if buried < from { low = middle + 1 } else { high = middle }
+        }
+        let closed = (low..self.closed.len()).map(|i| (&*self.closed[i], true));
+        closed.chain((!self.open.is_empty()).then_some((&self.open, false)))
+    }
+
+    /// The writes not yet compacted, tombstones included, newest first.
+    pub fn newest(&self) -> impl Iterator<Item = Revision> + '_ {
+        let lives = std::iter::once(&self.open).chain(self.closed.iter().rev().map(|life| &**life));
+        lives.flat_map(|life| (0..life.revisions.len()).rev().map(|i| life.revisions.get(i)))
+    }
+
+    /// How many writes are not yet compacted.
+    pub fn write_count(&self) -> usize {
+        self.generations().map(|life| life.revisions.len()).sum()
     }
 
     /// The write that a reader at revision `at` sees: none before the key's creation and after its deletion.

@@ -17,4 +17,4 @@ mod watcher_index;
 
 pub use revision::{KeySpan, Revision, Stored};
 pub use store::{KvStore, RangeOptions, RangeResult, WriteTxn};
-pub use watchable_store::{StreamId, WatchableStore};
+pub use watchable_store::{StreamId, WatchableStore, WatcherGroup, WatcherStatus};

@@ -93,6 +93,36 @@ impl Watcher {
     }
 }
 
+/// Which group a watcher is in, for those who look on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatcherGroup {
+    Synced,
+    Unsynced,
+    /// So many events wait for room in its stream.
+    Victim {
+        waiting: usize,
+    },
+    Compacted,
+}
+
+/// A watcher as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatcherStatus {
+    pub stream: StreamId,
+    pub watch_id: i64,
+    pub key: Bytes,
+    pub range_end: Bytes,
+    pub start_revision: i64,
+    /// The oldest revision that it was not sent yet.
+    pub next: i64,
+    pub group: WatcherGroup,
+    pub no_put: bool,
+    pub no_delete: bool,
+    pub prev_kv: bool,
+    pub fragment: bool,
+    pub progress_notify: bool,
+}
+
 /// What one watcher is sent in one catch-up pass.
 struct Batch {
     watcher: WatcherId,
@@ -408,6 +438,38 @@ impl WatchableStore {
     /// Watchers there are.
     pub fn watcher_count(&self) -> usize {
         self.watchers.len()
+    }
+
+    /// Open streams, each with how many of its responses wait for its client to read.
+    pub fn streams(&self) -> impl Iterator<Item = (StreamId, usize)> {
+        self.streams.iter().map(|(id, stream)| (*id, if stream.blocked { stream.outbox.len() } else { 0 }))
+    }
+
+    /// Every watcher as it stands, by stream and id.
+    pub fn watchers(&self) -> impl Iterator<Item = WatcherStatus> {
+        let now = self.kv.revision();
+        self.watchers.iter().map(move |((stream, watch_id), watcher)| WatcherStatus {
+            stream: *stream,
+            watch_id: *watch_id,
+            key: watcher.key.clone(),
+            range_end: watcher.range_end.clone(),
+            start_revision: watcher.start_revision,
+            next: match watcher.group {
+                Group::Synced => watcher.min_revision.max(now + 1),
+                _ => watcher.min_revision,
+            },
+            group: match &watcher.group {
+                Group::Synced => WatcherGroup::Synced,
+                Group::Unsynced => WatcherGroup::Unsynced,
+                Group::Victim { events, .. } => WatcherGroup::Victim { waiting: events.len() },
+                Group::Compacted => WatcherGroup::Compacted,
+            },
+            no_put: watcher.no_put,
+            no_delete: watcher.no_delete,
+            prev_kv: watcher.prev_kv,
+            fragment: watcher.fragment,
+            progress_notify: watcher.progress_notify,
+        })
     }
 
     /// Lets a number of unsynced watchers read on: each is sent its next batch. Those whose start was compacted are told

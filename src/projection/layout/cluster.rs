@@ -8,6 +8,8 @@ pub enum Density {
     Full,
     Medium,
     Small,
+    /// For many members on a low stage: the log, and one line below it.
+    Tiny,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +43,7 @@ const TALL: [(usize, &[(f64, f64)]); 4] = [
 ];
 
 impl Density {
-    pub const ALL: [Density; 3] = [Density::Full, Density::Medium, Density::Small];
+    pub const ALL: [Density; 4] = [Density::Full, Density::Medium, Density::Small, Density::Tiny];
 
     /// Width and height of a member's card.
     pub fn card(self) -> (f64, f64) {
@@ -49,6 +51,7 @@ impl Density {
             Density::Full => (232.0, 118.0),
             Density::Medium => (186.0, 100.0),
             Density::Small => (148.0, 80.0),
+            Density::Tiny => (138.0, 60.0),
         }
     }
 
@@ -57,7 +60,13 @@ impl Density {
             Density::Full => (104.0, 40.0),
             Density::Medium => (84.0, 34.0),
             Density::Small => (58.0, 30.0),
+            Density::Tiny => (54.0, 26.0),
         }
+    }
+
+    /// There is room for short words only.
+    pub fn is_terse(self) -> bool {
+        matches!(self, Density::Small | Density::Tiny)
     }
 
     /// How many entries the log strip shows.
@@ -65,7 +74,7 @@ impl Density {
         match self {
             Density::Full => 12,
             Density::Medium => 9,
-            Density::Small => 7,
+            Density::Small | Density::Tiny => 7,
         }
     }
 }
@@ -80,7 +89,7 @@ impl Plan {
         let mut height = height;
         loop {
             height += 20.0;
-            let plan = Plan::with(members, width.max(340.0), height, Density::Small);
+            let plan = Plan::with(members, width.max(340.0), height, Density::Tiny);
             if plan.is_clear() {
                 return plan;
             }
@@ -154,6 +163,15 @@ mod tests {
                 assert!(plan.is_clear(), "{members} members in {width}×{height}: {plan:?}");
                 assert!(plan.width <= width, "{members} members in {width}×{height} are too wide");
             }
+        }
+    }
+
+    #[test]
+    fn many_members_fit_a_low_stage() {
+        // A projector's 1280×720 with seven, a tablet's 1024×768 with five: beside a lesson, above terminals and timeline.
+        for (members, width, height) in [(7, 650.0, 300.0), (5, 495.0, 320.0)] {
+            let plan = Plan::of(members, width, height);
+            assert_eq!((plan.width, plan.height), (width, height), "{members} members");
         }
     }
 

@@ -1,8 +1,15 @@
 //! Pictures of the world, one to a file. A picture draws a projection; it decides nothing.
 
 pub mod cluster;
+mod empty;
+mod keys;
+mod revisions;
+mod watches;
 
 pub use cluster::ClusterView;
+pub use keys::KeysView;
+pub use revisions::RevisionsView;
+pub use watches::WatchesView;
 
 use super::session::{Selection, Session};
 use leptos::html;

@@ -4,8 +4,10 @@ use crate::lab::Lab;
 use crate::lesson::markdown::{Align, Block, Inline};
 use crate::lesson::script;
 use crate::sim::HostId;
+use crate::ui::browse::Browse;
 use crate::ui::layout::{Layout, Pane};
 use crate::ui::session::{Selection, Session};
+use crate::ui::stage::Stage;
 use crate::ui::worlds::Worlds;
 use leptos::prelude::*;
 
@@ -107,6 +109,8 @@ fn show_inline(inline: &Inline) -> AnyView {
 fn StageLink(target: String, text: String) -> impl IntoView {
     let session = expect_context::<Session>();
     let layout = expect_context::<Layout>();
+    let stage = expect_context::<Stage>();
+    let browse = expect_context::<Browse>();
     let target = StoredValue::new(target);
     // Whether what it points at is what is selected.
     let pressed = move || {
@@ -116,9 +120,16 @@ fn StageLink(target: String, text: String) -> impl IntoView {
     };
     let point = move |_| {
         let what = session.look(|timeline| target.with_value(|target| pointed_at(timeline.lab(), target)));
+        let key = target.with_value(|target| target.strip_prefix("key/").map(str::to_owned));
         match target.with_value(|target| pane_of(target)) {
-            Pane::Stage => layout.shown.set(Pane::Stage),
+            Pane::Stage => {
+                layout.shown.set(Pane::Stage);
+                stage.show(if key.is_some() { "keys" } else { "cluster" });
+            }
             pane => layout.go_to(pane),
+        }
+        if let Some(key) = key {
+            browse.key.set(Some(key.into()));
         }
         session.selection.set(if session.selection.get_untracked() == what { None } else { what });
     };

@@ -61,6 +61,16 @@ impl Sizes {
                 status_y: 73.0,
                 width,
             },
+            Density::Tiny => Sizes {
+                pad: 7.0,
+                name_y: 15.0,
+                emblem: 6.5,
+                strip_y: 21.0,
+                strip_h: 13.0,
+                notes_y: 53.0,
+                status_y: 54.5,
+                width,
+            },
         }
     }
 }
@@ -245,7 +255,7 @@ fn standing(view: &MemberView, density: Density) -> (String, &'static str) {
                 StateType::Follower => "follower",
             };
             let role = cluster::role(running.role);
-            let short = density == Density::Small || (density == Density::Medium && role.len() > 9);
+            let short = density.is_terse() || (density == Density::Medium && role.len() > 9);
             let text = if short { role.to_owned() } else { format!("{role} · term {}", running.term) };
             (text, class)
         }
@@ -258,7 +268,7 @@ fn status(running: &Running, disk_factor: u32, density: Density) -> String {
     match density {
         Density::Full => format!("rev {} · {}{fsync}", running.revision, words::bytes(running.db_bytes)),
         Density::Medium => format!("rev {}{fsync}", running.revision),
-        Density::Small => format!("term {} · rev {}", running.term, running.revision),
+        Density::Small | Density::Tiny => format!("term {} · rev {}", running.term, running.revision),
     }
 }
 

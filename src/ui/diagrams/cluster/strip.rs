@@ -137,7 +137,12 @@ fn notes(running: &Running, sizes: Sizes, density: Density, commit_x: f64) -> Ve
         let to_the_left = text_start < sizes.pad + CHAR * text.len() as f64 + 8.0;
         Note { x: if to_the_left { sizes.width - sizes.pad } else { sizes.pad }, to_the_left, text }
     });
-    let committed = (density != Density::Small || running.followers.is_empty()).then_some(Note {
+    let has_room = match density {
+        Density::Full | Density::Medium => true,
+        Density::Small => running.followers.is_empty(),
+        Density::Tiny => false,
+    };
+    let committed = has_room.then_some(Note {
         x: if far { commit_x } else { sizes.pad },
         to_the_left: far,
         text,
@@ -147,7 +152,7 @@ fn notes(running: &Running, sizes: Sizes, density: Density, commit_x: f64) -> Ve
 
 /// Half the size of a follower's mark.
 fn reach(density: Density) -> f64 {
-    if density == Density::Small { 4.5 } else { 5.5 }
+    if density.is_terse() { 4.5 } else { 5.5 }
 }
 
 #[component]
