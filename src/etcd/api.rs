@@ -371,6 +371,15 @@ macro_rules! rpcs {
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub enum Request { $($name($request),)* }
 
+        /// The kinds of calls.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Rpc { $($name,)* }
+
+        impl Rpc {
+            pub const ALL: &[Rpc] = &[$(Rpc::$name,)*];
+        }
+
         /// The answer to the [`Request`] of the same name.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub enum Response { $($name($response),)* }
@@ -384,6 +393,10 @@ macro_rules! rpcs {
             /// The message's name in `rpc.proto`.
             pub fn name(&self) -> &'static str {
                 match self { $(Request::$name(_) => $asked,)* }
+            }
+
+            pub fn rpc(&self) -> Rpc {
+                match self { $(Request::$name(_) => Rpc::$name,)* }
             }
 
             /// Whether clientv3 tries again by itself when the member says `Unavailable`: reads, and writes that come to

@@ -141,18 +141,21 @@ pub fn apply_delete_range(
 /// Compares, chooses the branches, checks all that will run, and only then writes.
 pub fn apply_txn(store: &mut WatchableStore, request: &TxnRequest) -> Result<TxnResponse, EtcdError> {
     let mut path = Vec::new();
-    choose_branches(store.kv(), request, &mut path);
+    let compared = choose_branches(store.kv(), request, &mut path);
     let mut check = Check { store: store.kv(), deleted: Vec::new(), writes: false };
     check.writes(request, &mut path.iter())?;
     check.reads(request, &mut path.iter())?;
     if check.writes {
+        store.count_ranges(compared);
         store.write(|txn| {
             let responses = run(&mut Access::Write(txn), request, &mut path.iter())?;
             Ok(TxnResponse { header: header(txn.revision()), ..responses })
         })
     } else {
         let responses = run(&mut Access::Read(store.kv()), request, &mut path.iter())?;
-        Ok(TxnResponse { header: header(store.kv().revision()), ..responses })
+        let revision = store.kv().revision();
+        store.count_ranges(compared + reads(&responses));
+        Ok(TxnResponse { header: header(revision), ..responses })
     }
 }
 
@@ -263,15 +266,28 @@ fn check_lease(store: &KvStore, request: &PutRequest) -> Result<(), EtcdError> {
 }
 
 /// Evaluates the compares of a transaction and of the transactions nested in its chosen branch, depth first, all on the
-/// store as it is before any write.
-fn choose_branches(store: &KvStore, request: &TxnRequest, path: &mut Vec<bool>) {
-    let succeeded = request.compare.iter().all(|compare| compare_holds(store, compare));
+/// store as it is before any write. Returns how many were evaluated.
+fn choose_branches(store: &KvStore, request: &TxnRequest, path: &mut Vec<bool>) -> u64 {
+    let failing = request.compare.iter().position(|compare| !compare_holds(store, compare));
+    let succeeded = failing.is_none();
+    let mut compared = failing.map_or(request.compare.len(), |failing| failing + 1) as u64;
     path.push(succeeded);
     for op in branch(request, succeeded) {
         if let Some(RequestOpKind::Txn(txn)) = &op.request {
-            choose_branches(store, txn, path);
+            compared += choose_branches(store, txn, path);
         }
     }
+    compared
+}
+
+/// How many ranges a transaction read that does nothing else.
+fn reads(response: &TxnResponse) -> u64 {
+    let reads_of = |op: &ResponseOp| match &op.response {
+        Some(ResponseOpKind::Range(_)) => 1,
+        Some(ResponseOpKind::Txn(txn)) => reads(txn),
+        _ => 0,
+    };
+    response.responses.iter().map(reads_of).sum()
 }
 
 fn branch(request: &TxnRequest, succeeded: bool) -> &[RequestOp] {
@@ -387,6 +403,7 @@ fn run(access: &mut Access<'_, '_>, request: &TxnRequest, path: &mut Path<'_>) -
                 ResponseOpKind::Range(apply_range(store, request)?)
             }
             (Some(RequestOpKind::Range(request)), Access::Write(txn)) => {
+                txn.count_range();
                 ResponseOpKind::Range(range(request, |span, options| txn.range(span, options))?)
             }
             (Some(RequestOpKind::Put(request)), Access::Write(txn)) => ResponseOpKind::Put(put(txn, request)),

@@ -340,7 +340,14 @@ impl Client {
             }
             Frame::Ping => self.send_on(conn, Frame::Pong, out),
             Frame::WatchTell(_) | Frame::WatchEnd(_) => {}
-            Frame::Pong | Frame::Close | Frame::Open | Frame::Call { .. } | Frame::WatchAsk { .. } | Frame::Reset => {}
+            Frame::Pong
+            | Frame::Close
+            | Frame::Open
+            | Frame::Call { .. }
+            | Frame::WatchAsk { .. }
+            | Frame::Http(_)
+            | Frame::HttpAnswer(_)
+            | Frame::Reset => {}
         }
     }
 

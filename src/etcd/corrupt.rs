@@ -68,6 +68,7 @@ impl Member {
     /// Asks every peer for its hash at the revision that this member has.
     pub(super) fn compare(&mut self, at_start: bool, out: &mut Outbox) {
         let Some(own) = self.hashed() else { return };
+        self.metrics.hash_rev += 1;
         self.corruption.number += 1;
         let number = self.corruption.number;
         let peers: Vec<(PeerId, HostId)> = self.peers.iter().collect();
@@ -80,7 +81,8 @@ impl Member {
         self.corruption.round = Some(Round { number, at_start, own, told });
     }
 
-    pub(super) fn hash_asked(&self, from: HostId, number: u64, revision: i64, out: &mut Outbox) {
+    pub(super) fn hash_asked(&mut self, from: HostId, number: u64, revision: i64, out: &mut Outbox) {
+        self.metrics.hash_rev += 1;
         let tell =
             self.hash_kv(revision).map(|response| HashKvResponse { header: Some(self.own_header()), ..response });
         let wire = Wire::HashKvTell { number, tell };

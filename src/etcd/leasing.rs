@@ -183,6 +183,7 @@ impl Member {
         let tell = match ask {
             LeaseAsk::Renew(id) => match self.lessor().renew(id, at.now) {
                 Renewal::Renewed { ttl, clear } => {
+                    self.metrics.leases_renewed += 1;
                     self.arm_lessor(at, out);
                     let forget = if clear { vec![(id, 0)] } else { Vec::new() };
                     self.checkpoint(at, forget, out);

@@ -27,6 +27,7 @@ use super::join::{InitialClusterState, Joiner};
 use super::lease::Lessor;
 use super::leasing::Leasing;
 use super::membership::{ConfigChangeContext, Membership};
+use super::metrics::{self, Metrics};
 use super::mvcc::{KvStore, WatchableStore};
 use super::peers::Peers;
 use super::proposals::{Proposals, Purpose};
@@ -156,6 +157,9 @@ pub struct Member {
     pub(super) published: bool,
     /// The cluster's version is on its way.
     pub(super) proposing_version: bool,
+    pub(super) metrics: Metrics,
+    /// When it was last told something.
+    pub(super) clock: SimTime,
     stopped: bool,
 }
 
@@ -371,6 +375,8 @@ impl Member {
             retrying_victims: false,
             published: false,
             proposing_version: false,
+            metrics: Metrics::default(),
+            clock: now.now,
             stopped: false,
         };
         // Members that its own log names, so that it can greet them before it has applied anything.
@@ -450,6 +456,11 @@ impl Member {
         self.connections.hosts()
     }
 
+    /// Whether a snapshot from the leader is about to take the place of its database.
+    pub fn is_restoring(&self) -> bool {
+        self.saving.as_ref().is_some_and(|ready| ready.snapshot.is_some())
+    }
+
     /// Whether a write to the log is under way.
     pub fn is_saving(&self) -> bool {
         self.saving.is_some()
@@ -459,11 +470,14 @@ impl Member {
 
     /// A message arrived.
     pub fn receive(&mut self, at: Moment, from: HostId, wire: &Wire, out: &mut Outbox) {
+        self.clock = at.now;
         match wire {
             Wire::Peer(message) if self.applier.membership.is_removed(message.from) => tell(from, Wire::Gone, out),
             Wire::Peer(message) => {
                 self.peers.add(message.from, from, at.now);
                 self.peers.heard(message.from, at.now, false);
+                self.metrics.peer(message.from).received_bytes += u64::from(wire.size());
+                self.count_message(at.now, message);
                 snap::acknowledge(from, message, out);
                 self.step(at, message.clone());
             }
@@ -471,6 +485,7 @@ impl Member {
                 let anew = matches!(wire, Wire::Greet { reply: true });
                 if let Some(peer) = self.peers.on(from) {
                     self.peers.heard(peer, at.now, anew);
+                    self.metrics.peer(peer).received_bytes += u64::from(wire.size());
                 }
                 if anew {
                     tell(from, Wire::Greet { reply: false }, out);
@@ -498,10 +513,14 @@ impl Member {
 
     /// A timer ran out or the disk finished.
     pub fn wake(&mut self, at: Moment, note: MemberNote, out: &mut Outbox) {
+        self.clock = at.now;
         match note {
             MemberNote::Tick => self.tick(at, out),
             MemberNote::Saved => self.saved(at, out),
-            MemberNote::Greet => self.greet_peers(out),
+            MemberNote::Greet => {
+                self.metrics.wal_fsync.observe(at.now.since(self.started_at).0);
+                self.greet_peers(out);
+            }
             MemberNote::FirstElection => self.hurry_first_election(at, out),
             MemberNote::SyncWatchers => {
                 self.syncing_watchers = false;
@@ -511,8 +530,8 @@ impl Member {
                 self.retrying_victims = false;
                 self.applier.store.retry_victims();
             }
-            MemberNote::Sweep => self.sweep(true, out),
-            MemberNote::SnapshotSaved => self.snapshot_saved(out),
+            MemberNote::Sweep => self.sweep(at.now, true, out),
+            MemberNote::SnapshotSaved => self.snapshot_saved(at.now, out),
             MemberNote::SnapshotNoted => self.release_log(out),
             MemberNote::Leases => self.look_for_ended_leases(at, out),
             MemberNote::Compactor => self.auto_compact(at, out),
@@ -567,7 +586,9 @@ impl Member {
             self.ask_read_index(at, round);
         }
         let since = at.now - self.cluster.timing.request_timeout();
-        for reader in self.reads.expire(since) {
+        let expired = self.reads.expire(since);
+        self.metrics.slow_read_indexes += u64::from(!expired.is_empty());
+        for reader in expired {
             self.answer(reader.conn, reader.call, &reader.request, Err(EtcdError::Timeout.into()), out);
         }
         self.expire_proposals(at, out);
@@ -575,8 +596,12 @@ impl Member {
         self.finish_transfers(at.now, out);
         self.expire_snapshots(at);
         self.publish(at, out);
-        for host in self.peers.idle(at.now) {
+        for (peer, host) in self.peers.idle(at.now) {
+            self.metrics.peer(peer).sent_bytes += u64::from(Wire::LinkHeartbeat.size());
             tell(host, Wire::LinkHeartbeat, out);
+        }
+        for (peer, _) in self.peers.iter() {
+            self.metrics.peer_is(peer, self.peers.active_since(peer, at.now).is_some());
         }
     }
 
@@ -689,6 +714,7 @@ impl Member {
 
     fn begin_ready(&mut self, at: Moment, mut ready: Ready, out: &mut Outbox) {
         if let Some(soft) = &ready.soft_state {
+            self.metrics.forget_heartbeats();
             self.follow_leader(at, soft.lead, out);
         }
         self.report(out);
@@ -706,6 +732,7 @@ impl Member {
             // The log may name a database only when that is durable.
             Some(snapshot) => {
                 self.write_snapshot(snapshot, out);
+                self.metrics.began.received_sync = at.now;
                 self.saving = Some(ready);
             }
             None => self.log(at, ready, out),
@@ -715,6 +742,7 @@ impl Member {
     /// The database of a Ready is durable.
     fn received_saved(&mut self, at: Moment, out: &mut Outbox) {
         if let Some(ready) = self.saving.take() {
+            self.count_received(at.now);
             self.log(at, ready, out);
         }
     }
@@ -724,6 +752,7 @@ impl Member {
         let cut = self.wal.cut_if_full(out);
         if ready.must_sync || ready.snapshot.is_some() || cut {
             let because = ready.entries.last().and_then(|entry| self.origins.get(&entry.index).copied());
+            self.metrics.began.wal_sync = at.now;
             out.sync(self.wal.tail(), Note::Member(MemberNote::Saved), because);
             self.saving = Some(ready);
         } else {
@@ -744,9 +773,10 @@ impl Member {
     fn saved(&mut self, at: Moment, out: &mut Outbox) {
         self.wal.finish_cut(out);
         if std::mem::take(&mut self.snapshot_waits) {
-            self.snapshot_saved(out);
+            self.snapshot_saved(at.now, out);
         }
         if let Some(ready) = self.saving.take() {
+            self.metrics.wal_fsync.observe(at.now.since(self.metrics.began.wal_sync).0);
             self.finish_ready(at, ready, out);
         }
     }
@@ -767,7 +797,8 @@ impl Member {
         self.send_all(at, std::mem::take(&mut ready.messages), out);
         for state in std::mem::take(&mut ready.read_states) {
             if let Ok(round) = <[u8; 8]>::try_from(&state.request_ctx[..]) {
-                self.reads.confirm(u64::from_be_bytes(round), state.index);
+                let expected = self.reads.confirm(u64::from_be_bytes(round), state.index);
+                self.metrics.slow_read_indexes += u64::from(!expected);
             }
         }
         let committed = std::mem::take(&mut ready.committed_entries);
@@ -778,7 +809,7 @@ impl Member {
             self.apply(at, entry, out);
         }
         self.node.advance();
-        self.maybe_snapshot(out);
+        self.maybe_snapshot(at.now, out);
         for call in self.reads.ready(self.applied) {
             self.answer_read(at, call, out);
         }
@@ -792,7 +823,10 @@ impl Member {
             let Some(host) = self.peers.host(message.to) else { continue };
             if message.msg_type == MessageType::MsgSnap {
                 self.fill_snapshot(at.now, &mut message);
-                tell(host, Wire::Peer(message), out);
+                let peer = self.metrics.peer(message.to);
+                let wire = Wire::Peer(message);
+                peer.sent_bytes += u64::from(wire.size());
+                tell(host, wire, out);
                 continue;
             }
             self.peers.told(message.to, at.now);
@@ -801,8 +835,10 @@ impl Member {
             // everything does on the TCP streams between real members.
             let is_proposal = message.msg_type == raft::MessageType::MsgProp;
             let delivery = if is_proposal { Delivery::Stream } else { Delivery::Datagram };
+            let (to, beats) = (message.to, message.msg_type == MessageType::MsgHeartbeat);
             let wire = Wire::Peer(message);
             let bytes = wire.size();
+            self.count_sent(at.now, to, bytes, beats);
             match origin {
                 // The append was caused by what put the entry here, not by the disk that happened to be busy before.
                 Some(event) => out.send_because(event, host, wire, bytes, delivery),
@@ -817,9 +853,13 @@ impl Member {
         }
         if lead == PeerId::NONE {
             self.lost_leader_at = Some(at.now);
+        } else {
+            self.metrics.leader_changes += 1;
         }
         self.lead = lead;
-        for reader in self.reads.abandon() {
+        let abandoned = self.reads.abandon();
+        self.metrics.read_indexes_failed += u64::from(!abandoned.is_empty());
+        for reader in abandoned {
             self.answer(reader.conn, reader.call, &reader.request, Err(EtcdError::LeaderChanged.into()), out);
         }
         self.proposing_version = false;
@@ -856,6 +896,9 @@ impl Member {
                 None => {}
             }
         }
+        if self.applied == self.replayed {
+            self.applier.store.begin_counting();
+        }
         let after = self.applier.store.kv().revision();
         out.fact(Fact::Applied { entry, revision: (after != before).then_some(after) });
     }
@@ -863,6 +906,7 @@ impl Member {
     /// Rewrites the database without its free pages.
     pub(super) fn defragment(&mut self, out: &mut Outbox) {
         self.applier.store.kv_mut().defragment();
+        self.metrics.backend_defrag.observe(0);
         self.note_aside(Aside::Defragmented(self.applied), out);
     }
 
@@ -887,12 +931,17 @@ impl Member {
         let id = request.header.as_ref().map_or(0, |header| header.id);
         let compacts = request.compaction.as_ref().map(|compaction| compaction.physical);
         let grants = request.lease_grant.is_some();
+        let operation = metrics::operation(&request);
         let result = self.applier.apply(&request, Applied { index: entry.index, now: at.now });
+        if entry.index > self.replayed {
+            self.metrics.applied(operation, result.as_ref());
+        }
         if grants {
             self.arm_lessor(at, out);
         }
         if let (Some(physical), Ok(_)) = (compacts, &result) {
-            self.sweep(!physical, out);
+            self.metrics.began.compaction = (entry.index > self.replayed).then_some(at.now);
+            self.sweep(at.now, !physical, out);
         }
         if let Some(purpose) = self.proposals.take(id) {
             self.proposal_ended(at, purpose, result.map_err(Status::from), out);
@@ -905,12 +954,18 @@ impl Member {
     }
 
     /// Removes what compaction left behind: one batch after another with pauses, or all of it for a caller that waits.
-    fn sweep(&mut self, with_pauses: bool, out: &mut Outbox) {
-        while !self.applier.store.kv_mut().compact_step(COMPACTION_BATCH) {
-            if with_pauses {
-                return out.wake(COMPACTION_PAUSE, Note::Member(MemberNote::Sweep));
+    fn sweep(&mut self, now: SimTime, with_pauses: bool, out: &mut Outbox) {
+        let before = self.applier.store.kv().entry_count();
+        let mut done = false;
+        while !done {
+            done = self.applier.store.kv_mut().compact_step(COMPACTION_BATCH);
+            if !done && with_pauses {
+                out.wake(COMPACTION_PAUSE, Note::Member(MemberNote::Sweep));
+                break;
             }
         }
+        let removed = before - self.applier.store.kv().entry_count();
+        self.metrics.swept(now, removed as u64, done);
     }
 
     /// A change that does not fit any more when it comes back changes nothing; its proposer hears why.

@@ -78,11 +78,11 @@ impl Peers {
     }
 
     /// Peers whose streams have carried nothing for a while, and now do.
-    pub fn idle(&mut self, now: SimTime) -> Vec<HostId> {
-        let idle = self.0.values_mut().filter(|remote| now.since(remote.told) >= LINK_HEARTBEAT);
-        idle.map(|remote| {
+    pub fn idle(&mut self, now: SimTime) -> Vec<(PeerId, HostId)> {
+        let idle = self.0.iter_mut().filter(|(_, remote)| now.since(remote.told) >= LINK_HEARTBEAT);
+        idle.map(|(id, remote)| {
             remote.told = now;
-            remote.host
+            (*id, remote.host)
         })
         .collect()
     }

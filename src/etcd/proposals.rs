@@ -60,6 +60,22 @@ pub enum Purpose {
     AutoCompaction(i64),
 }
 
+impl Purpose {
+    /// Upstream's metrics count requests, and no changes of the cluster.
+    fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Purpose::Answer(Call {
+                request: Request::MemberAdd(_)
+                    | Request::MemberRemove(_)
+                    | Request::MemberUpdate(_)
+                    | Request::MemberPromote(_),
+                ..
+            })
+        )
+    }
+}
+
 impl Proposals {
     /// Ids begin after `first`, which no other life of any member has.
     pub fn new(first: u64) -> Proposals {
@@ -69,6 +85,13 @@ impl Proposals {
     pub fn next_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
+    }
+
+    /// How many requests are on their way through the log.
+    pub fn pending(&self) -> usize {
+        let requests = |proposal: &&Proposal| !proposal.purpose.is_change();
+        let parked = self.parked.iter().filter(|(_, proposed)| matches!(proposed, Proposed::Request(_))).count();
+        self.waiting.values().filter(requests).count().saturating_sub(parked)
     }
 
     /// Takes what a proposal was for, now that it has come back.
@@ -164,6 +187,7 @@ impl Member {
                 // A transfer of leadership is under way, or too much waits for commitment.
                 let status = Status { code: Code::Unknown, message: error.to_string() };
                 if let Some(purpose) = self.proposals.take(id) {
+                    self.metrics.proposals_failed += u64::from(!purpose.is_change());
                     self.proposal_failed(at, purpose, status, out);
                 }
             }
@@ -181,6 +205,7 @@ impl Member {
                 }
                 None => self.why_timed_out(proposal.began).into(),
             };
+            self.metrics.proposals_failed += u64::from(!proposal.purpose.is_change());
             self.proposal_failed(at, proposal.purpose, status, out);
         }
     }
@@ -217,7 +242,10 @@ impl Member {
             }
             Purpose::Publish if result.is_err() => self.published = false,
             Purpose::Version => self.proposing_version = false,
-            Purpose::RevokeLease => self.revoked_lease(at, out),
+            Purpose::RevokeLease => {
+                self.metrics.leases_expired += u64::from(result.is_ok());
+                self.revoked_lease(at, out);
+            }
             Purpose::AutoCompaction(revision) => {
                 let compacted = Status::from(EtcdError::Compacted);
                 if result.is_ok() || result.is_err_and(|status| status == compacted) {

@@ -53,12 +53,14 @@ impl Reads {
         Some(round.id)
     }
 
-    /// Raft confirmed a round at this index. Answers to rounds given up are ignored.
-    pub fn confirm(&mut self, id: u64, index: Index) {
-        if self.round.as_ref().is_some_and(|round| round.id == id) {
+    /// Raft confirmed a round at this index. Answers to rounds given up are ignored: false.
+    pub fn confirm(&mut self, id: u64, index: Index) -> bool {
+        let expected = self.round.as_ref().is_some_and(|round| round.id == id);
+        if expected {
             let round = self.round.take().expect("just seen");
             self.confirmed.extend(round.readers.into_iter().map(|reader| (index, reader)));
         }
+        expected
     }
 
     /// Takes the readers that may be answered now.

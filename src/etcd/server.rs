@@ -2,13 +2,15 @@
 
 use super::api::{
     DefragmentResponse, HashKvRequest, HashKvResponse, MemberListRequest, MemberListResponse, Request, RequestOp,
-    RequestOpKind, Response, ResponseHeader, StatusResponse, TxnRequest, WatchRequest, WatchRequestKind,
+    RequestOpKind, Response, ResponseHeader, Rpc, StatusResponse, TxnRequest, WatchRequest, WatchRequestKind,
 };
 use super::apply::{self, quota};
 use super::auth;
-use super::error::{EtcdError, Status};
+use super::error::{Code, EtcdError, Status};
+use super::http::{self, HttpResponse};
 use super::identity::Asked;
 use super::member::{Member, MemberNote, Moment, RETRY_VICTIMS, SYNC_WATCHERS};
+use super::metrics::Method;
 use super::wire::{AuthToken, CallId, ConnId, Frame, LeaseAsk, Wire};
 use super::{Fact, Note, Outbox, VERSION};
 use crate::sim::{Delivery, HostId, SimTime};
@@ -39,6 +41,8 @@ struct Connection {
     /// Bytes of the stream that the client has not shown to have read, and how many of them a ping asks about.
     unread: usize,
     pinged: Option<usize>,
+    /// Whether a lease was renewed on it: upstream's stream of renewals is open.
+    renews: bool,
 }
 
 /// HTTP/2's first window: a stream with so many unread bytes is sent no more.
@@ -49,7 +53,7 @@ const PING_AFTER: usize = WINDOW / 4;
 
 impl Connection {
     fn to(host: HostId) -> Connection {
-        Connection { host, sent: 0, received: 0, stream: 0, streams: false, unread: 0, pinged: None }
+        Connection { host, sent: 0, received: 0, stream: 0, streams: false, unread: 0, pinged: None, renews: false }
     }
 }
 
@@ -160,19 +164,49 @@ impl Member {
             Frame::Close | Frame::Reset => self.hang_up(conn),
             Frame::Call { call, token, request } => {
                 let call = Call { conn, call: *call, token: token.clone(), request: request.clone() };
+                self.count_asked(&call);
                 self.call(at, call, out);
             }
+            Frame::Http(request) => self.http(at, conn, request, out),
             Frame::WatchAsk { stream, token, request } => {
+                self.metrics.client_received_bytes += request.encoded_len() as u64;
+                self.metrics.calls.received(Method::Watch);
                 self.watch_asked(at, (conn, *stream), token, request, out);
             }
             Frame::Pong => self.stream_read(conn, out),
-            Frame::Open | Frame::Opened | Frame::Answer { .. } | Frame::WatchTell(_) | Frame::WatchEnd(_) => {}
+            Frame::Open
+            | Frame::Opened
+            | Frame::Answer { .. }
+            | Frame::WatchTell(_)
+            | Frame::WatchEnd(_)
+            | Frame::HttpAnswer(_) => {}
         }
     }
 
+    fn count_asked(&mut self, call: &Call) {
+        let metrics = &mut self.metrics;
+        metrics.client_received_bytes += call.request.encoded_len() as u64;
+        let mut opens = false;
+        if matches!(call.request, Request::LeaseKeepAlive(_))
+            && let Some(connection) = self.connections.0.get_mut(&call.conn)
+        {
+            opens = !std::mem::replace(&mut connection.renews, true);
+        }
+        metrics.calls.asked(Method::of(&call.request), opens);
+    }
+
+    pub(super) fn send_http(&mut self, conn: ConnId, response: HttpResponse, out: &mut Outbox) {
+        self.connections.send(conn, Frame::HttpAnswer(response), out);
+    }
+
     fn hang_up(&mut self, conn: ConnId) {
-        if self.connections.0.remove(&conn).is_some_and(|connection| connection.streams) {
+        let Some(connection) = self.connections.0.remove(&conn) else { return };
+        if connection.streams {
             self.applier.store.close_stream(conn.0);
+            self.metrics.calls.handled(Method::Watch, Some(Code::Canceled));
+        }
+        if connection.renews {
+            self.metrics.calls.handled(Method::Call(Rpc::LeaseKeepAlive), Some(Code::Canceled));
         }
         self.forget_unjudged(conn);
     }
@@ -265,13 +299,19 @@ impl Member {
         }
         let Call { conn, call, request, .. } = call;
         let result = match &request {
-            Request::Range(range) => apply::apply_range(self.applier.store.kv(), range).map(Response::Range),
+            Request::Range(range) => {
+                self.applier.store.count_ranges(1);
+                apply::apply_range(self.applier.store.kv(), range).map(Response::Range)
+            }
             Request::Txn(txn) => apply::apply_txn(&mut self.applier.store, txn).map(Response::Txn),
             Request::MemberList(_) => {
                 Ok(Response::MemberList(MemberListResponse { header: None, members: self.applier.membership.list() }))
             }
             Request::Status(_) => Ok(Response::Status(self.status())),
-            Request::HashKv(HashKvRequest { revision }) => self.hash_kv(*revision).map(Response::HashKv),
+            Request::HashKv(HashKvRequest { revision }) => {
+                self.metrics.hash_rev += 1;
+                self.hash_kv(*revision).map(Response::HashKv)
+            }
             Request::LeaseLeases(_) => Ok(Response::LeaseLeases(self.lease_leases())),
             _ => unreachable!("only reads wait for their turn"),
         };
@@ -333,6 +373,10 @@ impl Member {
             };
             *response.header_mut() = self.header(revision);
         }
+        if call == http::HEALTH_CHECK {
+            return self.health_read(conn, &result, out);
+        }
+        self.metrics.answered(request, result.as_ref());
         let failed = result.as_ref().err().map(|status| status.message.clone());
         out.fact(Fact::Answered { call: request.name(), failed });
         self.connections.send(conn, Frame::Answer { call, result }, out);
@@ -374,6 +418,7 @@ impl Member {
                 return;
             }
             self.applier.store.open_stream(conn.0);
+            self.metrics.calls.started(Method::Watch);
         }
         match &request.request {
             Some(WatchRequestKind::Create(create))
@@ -395,6 +440,9 @@ impl Member {
             let revision = response.header.as_ref().map_or(0, |header| header.revision);
             response.header = Some(self.header(revision));
             let bytes = response.encoded_len();
+            self.metrics.events += response.events.len() as u64;
+            self.metrics.client_sent_bytes += bytes as u64;
+            self.metrics.calls.sent(Method::Watch);
             self.connections.send(ConnId(stream), Frame::WatchTell(response), out);
             self.stream_sent(ConnId(stream), bytes, out);
         }
@@ -442,6 +490,7 @@ impl Member {
     }
 
     fn end_stream(&mut self, conn: ConnId, status: Status, out: &mut Outbox) {
+        self.metrics.calls.handled(Method::Watch, Some(status.code));
         self.connections.send(conn, Frame::WatchEnd(status), out);
         if let Some(connection) = self.connections.0.get_mut(&conn) {
             (connection.streams, connection.unread) = (false, 0);

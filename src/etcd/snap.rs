@@ -75,25 +75,27 @@ pub fn stands_at(database: &Backend, noted: &SnapshotMetadata) -> SnapshotMetada
 
 impl Member {
     /// Begins to write the database, when enough was applied since the last time.
-    pub(super) fn maybe_snapshot(&mut self, out: &mut Outbox) {
+    pub(super) fn maybe_snapshot(&mut self, at: SimTime, out: &mut Outbox) {
         let last = self.storage().snapshot_metadata().index;
         if self.snapshotting.is_some() || self.applied().0 - last.0 <= self.cluster.snapshots.count {
             return;
         }
         let metadata = self.present();
         let Some(database) = self.database(&metadata) else { return };
+        self.metrics.began.database = at;
         out.write(OWN, database);
         out.sync(OWN, Note::Member(MemberNote::SnapshotSaved), None);
         self.snapshotting = Some(metadata);
     }
 
     /// The database is durable: it may take the place of the log.
-    pub(super) fn snapshot_saved(&mut self, out: &mut Outbox) {
+    pub(super) fn snapshot_saved(&mut self, now: SimTime, out: &mut Outbox) {
         if self.wal.is_cutting() {
             self.snapshot_waits = true;
             return;
         }
         let Some(metadata) = self.snapshotting.take() else { return };
+        self.metrics.backend_commit.observe(now.since(self.metrics.began.database).0);
         if metadata.index <= self.storage().snapshot_metadata().index {
             // One from the leader came meanwhile.
             return out.remove(OWN);
@@ -135,12 +137,14 @@ impl Member {
 
     /// The answer to `Snapshot`: the database with its hash behind it; or to `Hash`, which is over the whole of it.
     // Simplified: upstream leaves the applied index and its term out of the latter.
-    pub(super) fn backup(&self, whole: bool) -> Result<Response, Status> {
+    pub(super) fn backup(&mut self, whole: bool) -> Result<Response, Status> {
         let database = self.database(&self.present()).ok_or_else(|| unreadable("a key is too large"))?;
         if whole {
+            self.metrics.backend_snapshot.observe(0);
             let blob = backend::seal(&database);
             return Ok(Response::Snapshot(SnapshotResponse { blob, ..SnapshotResponse::default() }));
         }
+        self.metrics.hash += 1;
         let hash = backend::status(&database).map_err(|error| unreadable(&error.to_string()))?.hash;
         Ok(Response::Hash(HashResponse { header: None, hash }))
     }
@@ -151,12 +155,14 @@ impl Member {
         let Some(data) = self.database(&metadata) else { return };
         let span = RECEIPT_TIMEOUT + Micros(data.len() as u64 / BYTES_PER_MICRO);
         self.sending.insert(message.to, now + span);
+        self.metrics.peer(message.to).snapshot_sending = Some(now);
         message.snapshot = Some(Arc::new(Snapshot { data, metadata }));
     }
 
     /// The receiver has the whole of a snapshot.
     pub(super) fn snapshot_taken(&mut self, at: Moment, from: PeerId) {
         if self.sending.remove(&from).is_some() {
+            self.count_snapshot_sent(at.now, from, true);
             self.with_node(at, |node| node.report_snapshot(from, SnapshotReport::Finish));
         }
     }
@@ -167,6 +173,7 @@ impl Member {
         let late: Vec<PeerId> = self.sending.iter().filter_map(late).collect();
         for peer in late {
             self.sending.remove(&peer);
+            self.count_snapshot_sent(at.now, peer, false);
             self.with_node(at, |node| node.report_snapshot(peer, SnapshotReport::Failure));
         }
     }

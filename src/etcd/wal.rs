@@ -83,6 +83,8 @@ pub struct Wal {
     /// Oldest first; the last one is written to, unless the next is being cut.
     segments: Vec<FileName>,
     cutting: bool,
+    /// Bytes that were written since the process started.
+    pub written: u64,
     /// Bytes in the segment that is written to, and how many are enough.
     bytes: u64,
     segment_bytes: u64,
@@ -111,6 +113,7 @@ impl Wal {
             last: recovered.last(),
             segments: recovered.segments.clone(),
             cutting: false,
+            written: 0,
             bytes: recovered.sound,
             segment_bytes,
         }
@@ -197,6 +200,7 @@ impl Wal {
             out.write(tail, chunk);
         });
         self.bytes += bytes;
+        self.written += bytes;
     }
 }
 

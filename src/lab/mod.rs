@@ -16,6 +16,7 @@ pub mod archive;
 pub mod check;
 pub mod chronicle;
 pub mod fuzz;
+pub mod gauges;
 pub mod history;
 pub mod import;
 pub mod input;
@@ -28,6 +29,7 @@ pub mod workstation;
 
 pub use check::{Check, Violation};
 pub use chronicle::{Chronicle, Mark, Stamped};
+pub use gauges::Gauges;
 pub use import::{Import, SnapshotId};
 pub use input::{Input, Logged};
 pub use scenario::Scenario;
@@ -67,10 +69,13 @@ pub enum Topic {
     Terminal,
     /// Marks on the timeline and violations.
     Chronicle,
+    /// The history of what members measure.
+    Metrics,
 }
 
 impl Topic {
-    pub const ALL: [Topic; 5] = [Topic::Raft, Topic::Mvcc, Topic::Network, Topic::Terminal, Topic::Chronicle];
+    pub const ALL: [Topic; 6] =
+        [Topic::Raft, Topic::Mvcc, Topic::Network, Topic::Terminal, Topic::Chronicle, Topic::Metrics];
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +95,7 @@ pub struct Lab {
     check: Check,
     witness: Option<Witness>,
     chronicle: Chronicle,
+    gauges: Gauges,
     versions: [u64; Topic::ALL.len()],
 }
 
@@ -178,6 +184,7 @@ impl Lab {
             snapshot: None,
             inputs: 0,
             chronicle: Chronicle::default(),
+            gauges: Gauges::default(),
             versions: [0; Topic::ALL.len()],
         }
     }
@@ -271,6 +278,11 @@ impl Lab {
         &self.chronicle
     }
 
+    /// What members' metrics said, second by second.
+    pub fn gauges(&self) -> &Gauges {
+        &self.gauges
+    }
+
     /// How many inputs it has been given.
     pub fn inputs(&self) -> u32 {
         self.inputs
@@ -301,6 +313,7 @@ impl Lab {
 
     /// The learner acts, now.
     pub fn input(&mut self, input: &Input) {
+        self.sample(self.sim.now());
         let host = self.workstation.host();
         let event = self.sim.begin_input(host, self.inputs);
         self.inputs += 1;
@@ -322,6 +335,9 @@ impl Lab {
 
     /// Lets the next thing happen that is due at all.
     pub fn step(&mut self) {
+        if let Some(next) = self.sim.next_at() {
+            self.sample(next);
+        }
         let Some(occurrence) = self.sim.step() else {
             self.touch(&[Topic::Network]);
             return;
@@ -357,9 +373,20 @@ impl Lab {
             steps += 1;
         }
         if end > self.sim.now() {
+            self.sample(end);
             self.sim.advance_to(end);
         }
         steps
+    }
+
+    /// Notes what members measured at each whole second before `moment`.
+    fn sample(&mut self, moment: SimTime) {
+        if self.gauges.is_due(moment) {
+            let mut gauges = std::mem::take(&mut self.gauges);
+            gauges.sample(self, moment);
+            self.gauges = gauges;
+            self.touch(&[Topic::Metrics]);
+        }
     }
 
     fn touch(&mut self, topics: &[Topic]) {

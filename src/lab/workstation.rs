@@ -3,6 +3,7 @@
 use super::scenario::{Layout, Scenario};
 use super::witness::Heard;
 use crate::etcd::client::{self, Address, Client, ClientEvent, ClientId, ClientNote, LeaseKey, WatchKey};
+use crate::etcd::http::{Fetch, FetchEvent};
 use crate::etcd::wire::{CallId, ConnId, Frame};
 use crate::etcd::{Cluster, Fact, Machine as Server, Outbox};
 use crate::shell::files::Files;
@@ -48,6 +49,7 @@ pub struct Workstation {
     addresses: Arc<Addresses>,
     terminals: Vec<Terminal>,
     clients: BTreeMap<ClientId, Owned>,
+    fetches: BTreeMap<ClientId, Fetching>,
     next_client: u32,
     files: Files,
 }
@@ -65,6 +67,14 @@ struct Owned {
     terminal: u8,
     via: Via,
     calls: BTreeMap<CallId, Token>,
+}
+
+/// An HTTP request, and the program that wants its answer.
+#[derive(Clone, Debug, Hash)]
+struct Fetching {
+    fetch: Fetch,
+    terminal: u8,
+    token: Token,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -167,6 +177,7 @@ impl Workstation {
             addresses: Arc::new(addresses),
             terminals: (0..scenario.terminals).map(|_| terminal()).collect(),
             clients: BTreeMap::new(),
+            fetches: BTreeMap::new(),
             next_client: 0,
             files,
         }
@@ -220,6 +231,9 @@ impl Workstation {
         if let Some(owned) = self.clients.get_mut(&id) {
             owned.client.wake(now, note, &mut desk.out);
             self.heed(now, id, desk);
+        } else if let Some(fetching) = self.fetches.get_mut(&id) {
+            fetching.fetch.wake(now, note, &mut desk.out);
+            self.heed_fetch(now, id, desk);
         }
     }
 
@@ -228,6 +242,22 @@ impl Workstation {
         if let Some(owned) = self.clients.get_mut(&id) {
             owned.client.receive(now, conn, number, frame, &mut desk.out);
             self.heed(now, id, desk);
+        } else if let Some(fetching) = self.fetches.get_mut(&id) {
+            fetching.fetch.receive(conn, number, frame, &mut desk.out);
+            self.heed_fetch(now, id, desk);
+        }
+    }
+
+    /// Passes on what has become of an HTTP request.
+    fn heed_fetch(&mut self, now: SimTime, id: ClientId, desk: &mut Desk) {
+        let Some(fetching) = self.fetches.get_mut(&id) else { return };
+        let (terminal, token) = (fetching.terminal, fetching.token);
+        let events: Vec<FetchEvent> = fetching.fetch.drain().collect();
+        if fetching.fetch.is_over() {
+            self.fetches.remove(&id);
+        }
+        for event in events {
+            self.tell(now, terminal, Tell::Http { token, event }, desk);
         }
     }
 
@@ -274,7 +304,7 @@ impl Workstation {
 
     /// Does what the shell of a terminal asks; `was_running` if a line was under way until now.
     fn carry_out(&mut self, now: SimTime, terminal: u8, asks: Vec<Ask>, was_running: bool, desk: &mut Desk) {
-        let mut to_heed = Vec::new();
+        let (mut to_heed, mut fetches_to_heed) = (Vec::new(), Vec::new());
         for ask in asks {
             let term = &mut self.terminals[usize::from(terminal)];
             match ask {
@@ -318,6 +348,14 @@ impl Workstation {
                         owned.client.cancel_watch(WatchKey(token.0), &mut desk.out);
                         owned.client.drop_lease(LeaseKey(token.0));
                     }
+                    self.drop_fetches(desk, |fetching| fetching.terminal == terminal && fetching.token == token);
+                }
+                Ask::Http { token, authority, request } => {
+                    self.next_client += 1;
+                    let id = ClientId(self.next_client);
+                    let fetch = Fetch::begin(id, self.addresses.resolve(&authority), request, now, &mut desk.out);
+                    self.fetches.insert(id, Fetching { fetch, terminal, token });
+                    fetches_to_heed.push(id);
                 }
                 Ask::Sleep { token, span } => {
                     desk.timers.push((span, TimerNote { terminal, token }));
@@ -339,6 +377,19 @@ impl Workstation {
         for id in to_heed {
             self.heed(now, id, desk);
         }
+        for id in fetches_to_heed {
+            self.heed_fetch(now, id, desk);
+        }
+    }
+
+    fn drop_fetches(&mut self, desk: &mut Desk, which: impl Fn(&Fetching) -> bool) {
+        self.fetches.retain(|_, fetching| {
+            let drops = which(fetching);
+            if drops {
+                fetching.fetch.close(&mut desk.out);
+            }
+            !drops
+        });
     }
 
     /// The client of this terminal for these endpoints and this user; a program's calls share it, as they do in clientv3.
@@ -368,6 +419,7 @@ impl Workstation {
             }
             owned.terminal != terminal
         });
+        self.drop_fetches(desk, |fetching| fetching.terminal == terminal);
     }
 }
 

@@ -407,6 +407,7 @@ pub fn verdict(wire: &Wire) -> Option<bool> {
         Wire::LinkHeartbeat | Wire::MembersAsk | Wire::LeaseAsk { .. } | Wire::HashKvAsk { .. } => None,
         Wire::Client { frame, .. } => match frame {
             Frame::Answer { result, .. } => Some(result.is_ok()),
+            Frame::HttpAnswer(response) => Some(response.status < 400),
             Frame::Opened | Frame::Pong => Some(true),
             Frame::Reset => Some(false),
             _ => None,

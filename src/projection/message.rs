@@ -180,6 +180,11 @@ fn fields(lab: &Lab, wire: &Wire) -> Vec<(&'static str, String)> {
                     fields.push(("revision", revision.to_string()));
                     fields.push(("events", response.events.len().to_string()));
                 }
+                Frame::Http(request) => fields.push(("asks", format!("{} {}", request.method, request.target))),
+                Frame::HttpAnswer(response) => {
+                    fields.push(("says", response.name().to_owned()));
+                    fields.push(("body", words::count(response.body.len(), "byte")));
+                }
                 _ => {}
             }
             fields

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod lanes;
 pub mod layout;
 pub mod message;
+pub mod metrics;
 pub mod revisions;
 pub mod stores;
 pub mod terminal;

@@ -325,6 +325,8 @@ fn sent(lab: &Lab, event: &TraceEvent, name: &str, to: HostId, wire: &Wire) -> S
                 format!("{name} told the watch of {events}")
             }
             Frame::WatchEnd(status) => format!("{name} ended the watch stream: {}", status.message),
+            Frame::Http(request) => format!("The client asked {to_name} for {}", request.target),
+            Frame::HttpAnswer(response) => format!("{name} answered {}", response.name()),
         },
     }
 }

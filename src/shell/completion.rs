@@ -2,6 +2,7 @@
 //! parsing and help.
 
 use super::Machine;
+use super::curl;
 use super::environment::Environment;
 use super::etcdctl;
 use super::etcdctl::flags::{Flag, Kind};
@@ -35,6 +36,7 @@ pub fn complete(line: &str, cursor: usize, machine: &Machine, environment: &Envi
         return sorted(start, current, programs::names().map(str::to_owned).collect());
     };
     match program.as_str() {
+        "curl" => sorted(start, current, curl_words(current, machine)),
         "etcdctl" => complete_etcdctl(arguments, start, current, machine),
         "etcdutl" => {
             sorted(start, current, etcdutl::subcommands(arguments).iter().map(|name| (*name).to_owned()).collect())
@@ -102,6 +104,16 @@ fn sorted(start: usize, current: &str, mut candidates: Vec<String>) -> Completio
     candidates.sort();
     candidates.dedup();
     Completion { start, candidates }
+}
+
+/// Options, or what members serve.
+fn curl_words(current: &str, machine: &Machine) -> Vec<String> {
+    if current.starts_with('-') {
+        return curl::option_names().collect();
+    }
+    let scheme = if current.starts_with("http") { "http://" } else { "" };
+    let pages = ["metrics", "health", "version"];
+    machine.endpoints.iter().flat_map(|host| pages.map(|page| format!("{scheme}{host}/{page}"))).collect()
 }
 
 fn complete_etcdctl(arguments: &[String], start: usize, current: &str, machine: &Machine) -> Completion {

@@ -1,10 +1,10 @@
 //! Small tools that read lines and print lines, as far as a learner of etcd needs them.
-//!
-//! Simplified: `grep` finds plain text; a pattern with special characters is refused rather than misread.
 
 use super::binary::{self, Dd};
+use super::pattern::{Pattern, Syntax};
 use super::process::{Ask, Asks, Program, Tell};
 use super::text;
+use crate::sim::clock::civil_date;
 use crate::sim::{EPOCH_SECONDS, Micros, SimTime};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -32,11 +32,12 @@ enum Kind {
     Cat,
     Date,
     Grep {
-        text: String,
+        pattern: Pattern,
         invert: bool,
-        ignore_case: bool,
         count: bool,
         only: bool,
+        numbered: bool,
+        quiet: bool,
     },
     Head {
         lines: Amount,
@@ -162,18 +163,17 @@ impl Filter {
         self.lines += 1;
         match &self.kind {
             Kind::Cat => asks.push(Ask::Stdout(line.to_owned())),
-            Kind::Grep { text, invert, ignore_case, count, only } => {
+            Kind::Grep { pattern, invert, count, only, numbered, quiet } => {
                 let plain = line.trim_end_matches('\n');
-                let found = match ignore_case {
-                    true => plain.to_lowercase().contains(&text.to_lowercase()),
-                    false => plain.contains(text.as_str()),
-                };
-                if found != *invert {
+                if pattern.is_in(plain) != *invert {
                     self.matched = true;
-                    match (count, only) {
-                        (true, _) => self.held.push('+'),
-                        (false, true) => asks.push(Ask::Stdout(format!("{text}\n"))),
-                        (false, false) => asks.push(Ask::Stdout(format!("{plain}\n"))),
+                    let before = if *numbered { format!("{}:", self.lines) } else { String::new() };
+                    match (quiet, count, only) {
+                        (true, ..) => return true,
+                        (_, true, _) => self.held.push('+'),
+                        (.., true) if *invert => {}
+                        (.., true) => pattern.all_in(plain).iter().for_each(|it| asks.print(format!("{before}{it}\n"))),
+                        _ => asks.print(format!("{before}{plain}\n")),
                     }
                 }
             }
@@ -566,21 +566,27 @@ type Read = Result<(Kind, Vec<String>), String>;
 
 fn grep(arguments: &[String]) -> Read {
     let mut options = Options::read(arguments, "e");
-    options.only("grep", "ivcoFEqw")?;
-    if let Some(flag) = options.flags.iter().find(|flag| matches!(flag, 'E' | 'q' | 'w')) {
-        return Err(format!("grep: option -{flag} is not built into this lab"));
-    }
+    options.only("grep", "ivcoFEnqw")?;
     let text = match options.value('e') {
         Some(text) => text.to_owned(),
-        None if options.rest.is_empty() => return Err("grep: usage: grep [-ivcoF] TEXT".to_owned()),
+        None if options.rest.is_empty() => return Err("grep: usage: grep [-cEFinoqvw] PATTERN [FILE]...".to_owned()),
         None => options.rest.remove(0),
     };
-    // A dot is let through: it is far more often part of an address than a pattern.
-    if !options.has('F') && text.contains(['*', '[', ']', '^', '$', '\\']) {
-        return Err(format!("grep: '{text}' is a pattern; this lab's grep finds plain text (use -F to mean it so)"));
-    }
-    let (invert, ignore_case) = (options.has('v'), options.has('i'));
-    let kind = Kind::Grep { text, invert, ignore_case, count: options.has('c'), only: options.has('o') };
+    let syntax = match (options.has('F'), options.has('E')) {
+        (true, _) => Syntax::Fixed,
+        (false, true) => Syntax::Extended,
+        (false, false) => Syntax::Basic,
+    };
+    let pattern =
+        Pattern::new(&text, syntax, options.has('i'), options.has('w')).map_err(|why| format!("grep: {why}"))?;
+    let kind = Kind::Grep {
+        pattern,
+        invert: options.has('v'),
+        count: options.has('c'),
+        only: options.has('o'),
+        numbered: options.has('n'),
+        quiet: options.has('q'),
+    };
     Ok((kind, options.rest))
 }
 
@@ -802,15 +808,7 @@ pub fn seconds(text: &str) -> Option<Micros> {
 pub fn iso_time(now: SimTime) -> String {
     let seconds = EPOCH_SECONDS + now.0 / 1_000_000;
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Civil date from days since 1970: eras of 400 years, years that begin in March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (year, month, day) = civil_date(days);
     let millis = now.0 / 1_000 % 1_000;
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }

@@ -691,7 +691,7 @@ impl Shell {
                         let own = self.route(id, token, false);
                         asks.push(want.under(own));
                     }
-                    Ask::Watch { token, .. } | Ask::KeepAlive { token, .. } => {
+                    Ask::Watch { token, .. } | Ask::KeepAlive { token, .. } | Ask::Http { token, .. } => {
                         let own = self.route(id, token, true);
                         asks.push(want.under(own));
                     }
@@ -953,7 +953,7 @@ impl Program for Shell {
                     self.deliver(now, route.child, Tell::Timer { token: route.token }, asks);
                 }
             }
-            Tell::Watch { token, .. } | Tell::KeptAlive { token, .. } => {
+            Tell::Watch { token, .. } | Tell::KeptAlive { token, .. } | Tell::Http { token, .. } => {
                 if let Some(route) = self.routes.get(&token).copied() {
                     self.deliver(now, route.child, tell.under(route.token), asks);
                 }

@@ -28,10 +28,12 @@ mod binary;
 mod file_programs;
 mod programs;
 
+pub mod curl;
 pub mod etcdctl;
 pub mod etcdutl;
 pub mod filters;
 pub mod lab_cmd;
+mod pattern;
 pub mod printers;
 
 // The terminal's side of it.

@@ -8,6 +8,7 @@ use super::files::Files;
 use crate::etcd::api::{LeaseKeepAliveResponse, Request, Response, WatchCreateRequest, WatchResponse};
 use crate::etcd::client::Credentials;
 use crate::etcd::error::Status;
+use crate::etcd::http::{FetchEvent, HttpRequest};
 use crate::sim::{HostId, Micros, SimTime};
 use bytes::Bytes;
 
@@ -51,7 +52,7 @@ pub enum Ask {
     WatchProgress {
         token: Token,
     },
-    /// Ends a watch or a keep-alive.
+    /// Ends a watch, a keep-alive or an HTTP request.
     Cancel {
         token: Token,
     },
@@ -60,6 +61,12 @@ pub enum Ask {
         token: Token,
         via: Via,
         lease: i64,
+    },
+    /// One HTTP request to `host:port`; answered by [`Tell::Http`], also when the connection is there.
+    Http {
+        token: Token,
+        authority: String,
+        request: HttpRequest,
     },
     Sleep {
         token: Token,
@@ -94,6 +101,10 @@ pub enum Tell {
         token: Token,
         response: Option<LeaseKeepAliveResponse>,
     },
+    Http {
+        token: Token,
+        event: FetchEvent,
+    },
     Timer {
         token: Token,
     },
@@ -118,6 +129,7 @@ impl Ask {
             | Ask::WatchProgress { token }
             | Ask::Cancel { token }
             | Ask::KeepAlive { token, .. }
+            | Ask::Http { token, .. }
             | Ask::Sleep { token, .. } => Some(*token),
             Ask::Stdout(_) | Ask::Stderr(_) | Ask::Fault(_) | Ask::Install { .. } | Ask::Exit(_) => None,
         }
@@ -132,6 +144,7 @@ impl Ask {
             | Ask::WatchProgress { token }
             | Ask::Cancel { token }
             | Ask::KeepAlive { token, .. }
+            | Ask::Http { token, .. }
             | Ask::Sleep { token, .. } => *token = new,
             Ask::Stdout(_) | Ask::Stderr(_) | Ask::Fault(_) | Ask::Install { .. } | Ask::Exit(_) => {}
         }
@@ -146,6 +159,7 @@ impl Tell {
             Tell::Answer { token, .. }
             | Tell::Watch { token, .. }
             | Tell::KeptAlive { token, .. }
+            | Tell::Http { token, .. }
             | Tell::Timer { token } => Some(*token),
             Tell::Start | Tell::Stdin(_) | Tell::StdinClosed | Tell::Interrupt => None,
         }
@@ -157,6 +171,7 @@ impl Tell {
             Tell::Answer { token, .. }
             | Tell::Watch { token, .. }
             | Tell::KeptAlive { token, .. }
+            | Tell::Http { token, .. }
             | Tell::Timer { token } => *token = new,
             Tell::Start | Tell::Stdin(_) | Tell::StdinClosed | Tell::Interrupt => {}
         }

@@ -1,5 +1,6 @@
 //! The programs of the workstation by name, and the smallest of them.
 
+use super::curl::Curl;
 use super::etcdctl::Etcdctl;
 use super::etcdutl::Etcdutl;
 use super::file_programs;
@@ -15,6 +16,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("bash", "run a script: bash -c 'etcdctl put a 1'"),
     ("cat", "print standard input, or files"),
     ("clear", "clear the terminal"),
+    ("curl", "ask a member by HTTP: curl http://etcd-1:2379/metrics"),
     ("cut", "print parts of lines: cut -d, -f2"),
     ("dd", "copy bytes: dd if=FROM of=TO bs=1 seek=9000 conv=notrunc"),
     ("date", "print the date and time of this world"),
@@ -26,7 +28,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("export", "give variables to programs: export ETCDCTL_ENDPOINTS=…"),
     ("false", "fail"),
     ("fg", "bring a job to the foreground"),
-    ("grep", "print lines that contain a text"),
+    ("grep", "print lines that match a pattern: grep -E '^etcd_(mvcc|disk)'"),
     ("head", "print the first lines"),
     ("help", "print this list"),
     ("hexdump", "show bytes: hexdump -C FILE"),
@@ -70,6 +72,7 @@ pub enum Process {
     /// Does what it does to files at once: its name and arguments.
     Files(Vec<String>),
     Filter(Filter),
+    Curl(Box<Curl>),
     Etcdctl(Box<Etcdctl>),
     Etcdutl(Etcdutl),
     Lab(LabCommand),
@@ -105,6 +108,7 @@ impl Process {
                     .map_or_else(|error| Err((error, 2)), |shell| Ok(Process::Shell(Box::new(shell)))),
                 _ => Err((format!("{name}: this lab's shell runs scripts as `{name} -c 'commands'`"), 2)),
             },
+            "curl" => Ok(Process::Curl(Box::new(Curl::new(arguments.to_vec())))),
             "etcdctl" => Ok(Process::Etcdctl(Box::new(Etcdctl::new(arguments.to_vec(), context.clone())))),
             "etcdutl" => Ok(Process::Etcdutl(Etcdutl::new(arguments.to_vec()))),
             "lab" => Ok(Process::Lab(LabCommand::new(arguments.to_vec(), context.machine.clone()))),
@@ -122,9 +126,12 @@ impl Process {
     /// Whether it would take input.
     pub fn reads_input(&self) -> bool {
         match self {
-            Process::Print { .. } | Process::Sleep(_) | Process::Files(_) | Process::Etcdutl(_) | Process::Lab(_) => {
-                false
-            }
+            Process::Print { .. }
+            | Process::Sleep(_)
+            | Process::Files(_)
+            | Process::Curl(_)
+            | Process::Etcdutl(_)
+            | Process::Lab(_) => false,
             Process::Filter(filter) => filter.reads_input(),
             Process::Etcdctl(etcdctl) => etcdctl.reads_input(),
             Process::Shell(shell) => shell.reads_input(),
@@ -168,6 +175,7 @@ impl Program for Process {
                 asks.push(Ask::Exit(outcome.status));
             }
             Process::Filter(filter) => filter.tell(now, tell, asks),
+            Process::Curl(curl) => curl.tell(now, tell, asks),
             Process::Etcdctl(etcdctl) => etcdctl.tell(now, tell, asks),
             Process::Etcdutl(etcdutl) => etcdutl.tell(now, tell, asks),
             Process::Lab(lab) => lab.tell(now, tell, asks),

@@ -20,6 +20,7 @@ use super::tree_index::{TreeIndex, Written};
 use crate::etcd::api::KeyValue;
 use crate::etcd::error::EtcdError;
 use crate::etcd::lease::Lessor;
+use crate::etcd::metrics::StoreMetrics;
 
 /// The compact revision of a store that was never compacted, as upstream counts and HashKV prints it.
 pub const NEVER_COMPACTED: i64 = -1;
@@ -232,7 +233,7 @@ impl KvStore {
 
     /// Begins a transaction. Its writes are in the store at once; [`WriteTxn::end`] makes its revision the current one.
     pub fn write(&mut self) -> WriteTxn<'_> {
-        WriteTxn { store: self, changes: Vec::new() }
+        WriteTxn { store: self, changes: Vec::new(), done: StoreMetrics::default() }
     }
 
     /// Forbids reading below `revision` and schedules the removal of what no reader can reach any more.
@@ -386,6 +387,7 @@ impl Restoring {
 pub struct WriteTxn<'a> {
     store: &'a mut KvStore,
     changes: Vec<Stored>,
+    done: StoreMetrics,
 }
 
 impl WriteTxn<'_> {
@@ -406,6 +408,8 @@ impl WriteTxn<'_> {
 
     /// Writes a value and attaches the key to `lease`, or to none if 0. Returns the value it replaced.
     pub fn put(&mut self, key: &Bytes, value: Bytes, lease: i64) -> Option<Stored> {
+        self.done.puts += 1;
+        self.done.put_bytes += (key.len() + value.len()) as u64;
         let revision = self.next_revision();
         let written = self.store.index.put(key, value, lease, revision);
         let old_lease = written.previous.as_ref().map_or(0, |(_, old)| old.kv().lease);
@@ -418,6 +422,11 @@ impl WriteTxn<'_> {
 
     /// Deletes a key if it is there. Returns the value it had.
     pub fn delete(&mut self, key: &[u8]) -> Option<Stored> {
+        self.done.deletes += 1;
+        self.remove(key)
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Option<Stored> {
         let revision = self.next_revision();
         let written = self.store.index.tombstone(key, revision)?;
         let previous = self.record(revision, written)?;
@@ -431,7 +440,18 @@ impl WriteTxn<'_> {
             return self.delete(key).into_iter().collect();
         }
         let keys: Vec<Bytes> = self.store.live(span).map(|kv| kv.key.clone()).collect();
-        keys.iter().filter_map(|key| self.delete(key)).collect()
+        self.done.deletes += 1;
+        keys.iter().filter_map(|key| self.remove(key)).collect()
+    }
+
+    /// Notes that a request was read in this transaction.
+    pub fn count_range(&mut self) {
+        self.done.ranges += 1;
+    }
+
+    /// What it has done so far, for the metrics.
+    pub fn done(&self) -> StoreMetrics {
+        self.done
     }
 
     /// Ends the transaction: if it wrote anything, its revision is now the store's. Returns what it wrote, in order.

@@ -23,6 +23,7 @@ use super::store::{KvStore, WriteTxn};
 use super::watcher_index::WatcherIndex;
 use crate::etcd::api::{Event, EventType, FilterType, ResponseHeader, WatchCreateRequest, WatchResponse};
 use crate::etcd::error::EtcdError;
+use crate::etcd::metrics::StoreMetrics;
 use crate::etcd::{Rule, Rules};
 
 /// Revisions sent to one watcher in one catch-up batch.
@@ -196,6 +197,8 @@ pub struct WatchableStore {
     ready: BTreeSet<StreamId>,
     max_request_bytes: usize,
     rules: Rules,
+    /// What was done to the store since its process began.
+    done: StoreMetrics,
 }
 
 impl Default for WatchableStore {
@@ -220,6 +223,7 @@ impl WatchableStore {
             ready: BTreeSet::new(),
             max_request_bytes,
             rules: Rules::default(),
+            done: StoreMetrics::default(),
         }
     }
 
@@ -242,9 +246,25 @@ impl WatchableStore {
     pub fn write<R>(&mut self, body: impl FnOnce(&mut WriteTxn<'_>) -> R) -> R {
         let mut txn = self.kv.write();
         let result = body(&mut txn);
+        self.done.add(txn.done());
         let changes = txn.end();
         self.notify(&changes);
         result
+    }
+
+    /// Notes reads that no write transaction did: one transaction of so many.
+    pub fn count_ranges(&mut self, ranges: u64) {
+        self.done.add(StoreMetrics { ranges, ..StoreMetrics::default() });
+    }
+
+    /// What was done to the store.
+    pub fn done(&self) -> StoreMetrics {
+        self.done
+    }
+
+    /// What was done until now was another process' doing.
+    pub fn begin_counting(&mut self) {
+        self.done = StoreMetrics::default();
     }
 
     /// Ends a lease: its keys are deleted in one revision, in byte order. Without keys there is no revision.
@@ -397,6 +417,22 @@ impl WatchableStore {
     /// Watchers whose stream was full.
     pub fn victims(&self) -> usize {
         self.victims.len()
+    }
+
+    /// Watchers that have not been sent all there is.
+    pub fn slow_watchers(&self) -> usize {
+        self.unsynced.len() + self.victims.len()
+    }
+
+    /// Streams that are open.
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Events that wait in streams whose clients do not read.
+    pub fn pending_events(&self) -> usize {
+        let outboxes = self.streams.values().flat_map(|stream| &stream.outbox);
+        outboxes.map(|outgoing| outgoing.response.events.len()).sum()
     }
 
     /// Watchers there are.

@@ -1,0 +1,132 @@
+//! An HTTP client for one request: it connects, asks, and tells what comes of it.
+
+use super::{HttpRequest, HttpResponse};
+use crate::etcd::client::{Address, ClientId, ClientNote};
+use crate::etcd::wire::{ConnId, Frame, Wire};
+use crate::etcd::{Note, Outbox};
+use crate::sim::{Delivery, HostId, Micros, SimTime};
+
+/// What a fetch has to say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum FetchEvent {
+    Connected,
+    Answered(HttpResponse),
+    Failed(FetchError),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FetchError {
+    NoSuchHost,
+    Refused,
+    /// Nobody answered for as long as a kernel tries.
+    ConnectTimedOut,
+    /// The other end broke the connection off.
+    Reset,
+}
+
+/// A kernel's first wait for an answer to a SYN, which doubles, and how long it tries in all: Linux' `tcp_syn_retries`.
+const KNOCK: Micros = Micros::from_secs(1);
+const CONNECT_TIMEOUT: Micros = Micros::from_secs(127);
+
+#[derive(Clone, Debug, Hash)]
+pub struct Fetch {
+    id: ClientId,
+    request: HttpRequest,
+    state: State,
+    connections: u32,
+    events: Vec<FetchEvent>,
+}
+
+#[derive(Clone, Debug, Hash)]
+enum State {
+    Dialing { conn: ConnId, host: HostId, since: SimTime },
+    Asked { conn: ConnId, host: HostId, received: u32 },
+    Over,
+}
+
+impl Fetch {
+    pub fn begin(id: ClientId, address: Address, request: HttpRequest, now: SimTime, out: &mut Outbox) -> Fetch {
+        let mut fetch = Fetch { id, request, state: State::Over, connections: 0, events: Vec::new() };
+        match address {
+            Address::Host(host) => fetch.dial(host, now, KNOCK, out),
+            Address::Refused => fetch.events.push(FetchEvent::Failed(FetchError::Refused)),
+            Address::NoSuchHost => fetch.events.push(FetchEvent::Failed(FetchError::NoSuchHost)),
+        }
+        fetch
+    }
+
+    /// What it has to say since it was last asked.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, FetchEvent> {
+        self.events.drain(..)
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    pub fn receive(&mut self, conn: ConnId, number: u32, frame: Frame, out: &mut Outbox) {
+        match (&mut self.state, frame) {
+            (State::Dialing { conn: own, host, .. }, frame) if *own == conn => match frame {
+                Frame::Opened => {
+                    let host = *host;
+                    self.state = State::Asked { conn, host, received: 1 };
+                    self.events.push(FetchEvent::Connected);
+                    send(host, conn, 1, Frame::Http(self.request.clone()), out);
+                }
+                Frame::Reset => self.fail(FetchError::Refused),
+                _ => {}
+            },
+            (State::Asked { conn: own, received, host }, frame) if *own == conn => match frame {
+                Frame::HttpAnswer(response) if number == *received => {
+                    send(*host, conn, 2, Frame::Close, out);
+                    self.state = State::Over;
+                    self.events.push(FetchEvent::Answered(response));
+                }
+                Frame::Reset => self.fail(FetchError::Reset),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    pub fn wake(&mut self, now: SimTime, note: ClientNote, out: &mut Outbox) {
+        let ClientNote::Knock(conn) = note else { return };
+        let State::Dialing { conn: own, host, since } = self.state else { return };
+        if own != conn {
+            return;
+        }
+        let waited = now.since(since);
+        if waited >= CONNECT_TIMEOUT {
+            return self.fail(FetchError::ConnectTimedOut);
+        }
+        self.dial(host, since, waited + KNOCK, out);
+    }
+
+    /// Gives up.
+    pub fn close(&mut self, out: &mut Outbox) {
+        let (State::Dialing { conn, host, .. } | State::Asked { conn, host, .. }) = self.state else { return };
+        let number = if matches!(self.state, State::Asked { .. }) { 2 } else { 1 };
+        send(host, conn, number, Frame::Close, out);
+        self.state = State::Over;
+    }
+
+    /// Knocks under a new number, so that a late answer to an earlier knock is not mistaken for this one's.
+    fn dial(&mut self, host: HostId, since: SimTime, wait: Micros, out: &mut Outbox) {
+        self.connections += 1;
+        let conn = ConnId::new(self.id, self.connections);
+        self.state = State::Dialing { conn, host, since };
+        send(host, conn, 0, Frame::Open, out);
+        out.wake(wait, Note::Client(self.id, ClientNote::Knock(conn)));
+    }
+
+    fn fail(&mut self, error: FetchError) {
+        self.state = State::Over;
+        self.events.push(FetchEvent::Failed(error));
+    }
+}
+
+fn send(host: HostId, conn: ConnId, number: u32, frame: Frame, out: &mut Outbox) {
+    let wire = Wire::Client { conn, number, frame };
+    let bytes = wire.size();
+    out.send(host, wire, bytes, Delivery::Stream);
+}
