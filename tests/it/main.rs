@@ -3,6 +3,7 @@ mod conformance;
 mod datadriven;
 mod etcdctl;
 mod etcdutl;
+mod k8s_codec;
 mod lab;
 mod lessons;
 mod lives;
