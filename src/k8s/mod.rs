@@ -9,3 +9,5 @@ pub mod schema;
 pub mod meta;
 pub mod typed;
 pub mod protobuf;
+pub mod json;
+pub mod yaml;

@@ -8,15 +8,13 @@ mod emit;
 #[cfg(test)]
 mod tests;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
 
 use super::meta::quantity::Quantity;
 use super::meta::time::{Precision, Time};
 use super::schema::{Field, Message, MessageId, Schema, Shape, Type};
 
-pub(super) use emit::{Slot, Slots};
+pub(super) use emit::{Found, Slot, Slots};
 
 /// A value in the form of its type, and the paths of fields that the type lacks: `spec.containers[0].imagee`.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +47,8 @@ enum Step<'a> {
     Root,
     /// A field, and the struct that has it.
     Field(&'a str, &'a str),
+    /// A struct within a struct whose fields are the outer one's.
+    Embedded(&'a str),
     Key(&'a str),
     Index(usize),
 }
@@ -75,11 +75,13 @@ impl Decoder<'_> {
     fn fields(&mut self, slots: &mut Slots, map: Map<String, Value>, path: &Path) -> Result<(), String> {
         let owner = slots.message;
         for (name, value) in map {
-            let Some((field, slot)) = slots.find(&name) else {
+            let Some(Found { field, slot, embedded }) = slots.find(&name) else {
                 self.unknown.push(path.strict(&name));
                 continue;
             };
-            let inner = Path { parent: Some(path), step: Step::Field(field.name, owner.name) };
+            let outer = Path { parent: Some(path), step: Step::Embedded(embedded.unwrap_or_default()) };
+            let parent = if embedded.is_some() { &outer } else { path };
+            let inner = Path { parent: Some(parent), step: Step::Field(field.name, owner.name) };
             let is_nil = value.is_null() && (field.is_pointer || matches!(field.ty, Type::List(_) | Type::Map(_) | Type::Bytes));
             *slot = if is_nil { Slot::Absent } else { Slot::Value(self.value(field, &field.ty, value, &inner)?) };
         }
@@ -106,9 +108,9 @@ impl Decoder<'_> {
             (Type::Raw, value) => Ok(value),
             (Type::Message(id), value) => self.message(*id, value, path),
             (Type::Quantity, value) => quantity(value),
-            (Type::Time, value) => time(value, Precision::Seconds),
-            (Type::MicroTime, value) => time(value, Precision::Micros),
-            (Type::IntOrString, value) => int_or_string(value),
+            (Type::Time, value) => time(value, Precision::Seconds, path),
+            (Type::MicroTime, value) => time(value, Precision::Micros, path),
+            (Type::IntOrString, value) => int_or_string(value, path),
             (ty, Value::Null) => Ok(emit::zero(self.schema, ty)),
             (Type::List(inner), Value::Array(items)) => {
                 let read = |(index, item)| {
@@ -150,7 +152,7 @@ impl Path<'_> {
         let mut at = Some(self);
         while let Some(path) = at {
             match path.step {
-                Step::Root => {}
+                Step::Root | Step::Embedded(_) => {}
                 Step::Field(name, _) | Step::Key(name) => parts.push(format!(".{name}")),
                 Step::Index(index) => parts.push(format!("[{index}]")),
             }
@@ -166,9 +168,13 @@ impl Path<'_> {
     fn go_field(&self) -> Option<String> {
         let (mut names, mut owner, mut at) = (Vec::new(), None, Some(self));
         while let Some(path) = at {
-            if let Step::Field(name, of) = path.step {
-                owner = owner.or(Some(of));
-                names.push(name);
+            match path.step {
+                Step::Field(name, of) => {
+                    owner = owner.or(Some(of));
+                    names.push(name);
+                }
+                Step::Embedded(name) => names.push(name),
+                _ => {}
             }
             at = path.parent;
         }
@@ -234,41 +240,61 @@ fn quantity(value: Value) -> Result<Value, String> {
     Ok(Value::String(read.to_string()))
 }
 
-fn time(value: Value, precision: Precision) -> Result<Value, String> {
+fn time(value: Value, precision: Precision, path: &Path) -> Result<Value, String> {
     match value {
         Value::Null => Ok(Value::Null),
         Value::String(text) => {
             let time = Time::parse(&text, precision)?;
             Ok(if time.is_zero() { Value::Null } else { Value::String(time.format(precision)) })
         }
-        other => Err(mismatch(&Path::ROOT, &other, "string")),
+        other => Err(mismatch(path, &other, "string")),
     }
 }
 
-fn int_or_string(value: Value) -> Result<Value, String> {
+fn int_or_string(value: Value, path: &Path) -> Result<Value, String> {
     match value {
         Value::Null => Ok(Value::from(0)),
         Value::String(_) => Ok(value),
         Value::Number(number) if number.as_i64().is_some_and(|int| i32::try_from(int).is_ok()) => Ok(Value::Number(number)),
-        Value::Number(number) => Err(mismatch_of(&Path::ROOT, &format!("number {number}"), "int32")),
-        other => Err(mismatch(&Path::ROOT, &other, "int32")),
+        Value::Number(number) => Err(mismatch_of(path, &format!("number {number}"), "int32")),
+        other => Err(mismatch(path, &other, "int32")),
     }
 }
 
 fn bytes(text: String) -> Result<Value, String> {
-    // Go passes over line breaks.
-    let joined: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    match STANDARD.decode(&joined) {
-        Ok(_) => Ok(Value::String(joined)),
-        Err(_) => Err(format!("illegal base64 data at input byte {}", illegal_byte(&text))),
+    match illegal_byte(text.as_bytes()) {
+        // Go passes over line breaks.
+        None => Ok(Value::String(text.replace(['\r', '\n'], ""))),
+        Some(at) => Err(format!("illegal base64 data at input byte {at}")),
     }
 }
 
-/// Where Go gives up: at the first byte that is no digit or stands where none may, or at the end of what is too short.
-fn illegal_byte(text: &str) -> usize {
-    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'\r' | b'\n');
-    let first = text.bytes().position(|byte| !is_digit(&byte));
-    first.unwrap_or(text.len() - text.len() % 4)
+/// Where Go gives up on base64: digits in fours, the last four filled up with `=`.
+fn illegal_byte(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let mut next = || {
+        while text.get(at).is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
+            at += 1;
+        }
+        at += 1;
+        text.get(at - 1).map(|byte| (at - 1, *byte))
+    };
+    let mut count = 0;
+    loop {
+        match next() {
+            None if count == 0 => return None,
+            None => return Some(text.len() - count),
+            Some((_, byte)) if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/') => count = (count + 1) % 4,
+            Some((_, b'=')) if count == 3 => break,
+            Some((at, b'=')) if count == 2 => match next() {
+                None => return Some(text.len()),
+                Some((_, b'=')) => break,
+                Some(_) => return Some(at),
+            },
+            Some((at, _)) => return Some(at),
+        }
+    }
+    next().map(|(at, _)| at)
 }
 
 /// Go prints a whole number without a fraction.

@@ -4,6 +4,7 @@ mod datadriven;
 mod etcdctl;
 mod etcdutl;
 mod k8s_codec;
+mod k8s_recorded;
 mod lab;
 mod lessons;
 mod lives;

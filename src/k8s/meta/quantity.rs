@@ -47,8 +47,6 @@ const DIGITS_MAX: usize = 38;
 /// The digits that Go's fast path takes: what fits `int64` whatever the digits.
 const FAST_DIGITS_MAX: usize = 18;
 const NANO: i32 = -9;
-/// Upstream's parser takes exponents of 32 bits and wraps around; nothing sensible is near.
-const EXPONENT_MAX: i64 = 1 << 30;
 
 const DECIMAL: [(&str, i32); 10] = [
     ("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18),
@@ -146,7 +144,8 @@ fn suffix(text: &str) -> Option<(Scale, Format)> {
         return Some((Scale::Two(*power), Format::BinarySi));
     }
     let exponent: i64 = text.strip_prefix(['e', 'E'])?.parse().ok()?;
-    (exponent.abs() < EXPONENT_MAX).then_some((Scale::Ten(exponent as i32), Format::DecimalExponent))
+    // Upstream lets it wrap around, too.
+    Some((Scale::Ten(exponent as i32), Format::DecimalExponent))
 }
 
 /// A text taken apart.
@@ -253,7 +252,7 @@ fn fraction_nanos(fraction: &str, power: u32) -> i128 {
 fn round_up(digits: &str, exponent: i64) -> (String, i32) {
     let surplus = i64::from(NANO) - exponent;
     if surplus <= 0 || digits.bytes().all(|byte| byte == b'0') {
-        return (digits.to_owned(), exponent.clamp(-EXPONENT_MAX, EXPONENT_MAX) as i32);
+        return (digits.to_owned(), exponent.clamp(i32::MIN.into(), i32::MAX.into()) as i32);
     }
     let kept = digits.len().saturating_sub(surplus as usize);
     let is_exact = digits[kept..].bytes().all(|byte| byte == b'0');

@@ -11,7 +11,7 @@ use super::{DEPTH_MAX, MAGIC};
 use crate::k8s::meta::quantity::Quantity;
 use crate::k8s::meta::time::{Precision, Time};
 use crate::k8s::schema::{Field, MessageId, Schema, Shape, Type};
-use crate::k8s::typed::{Slot, Slots};
+use crate::k8s::typed::{Found, Slot, Slots};
 
 pub(super) fn message(schema: &Schema, id: MessageId, bytes: &[u8]) -> Result<Value, String> {
     Decoder { schema }.message(id, bytes, 0)
@@ -42,7 +42,7 @@ impl<'s> Decoder<'s> {
             Shape::Either => {
                 let (plain, schema) = message.alternatives();
                 let mut value = |field: &Field| match slots.find(field.name) {
-                    Some((_, Slot::Value(value))) => Some(std::mem::take(value)),
+                    Some(Found { slot: Slot::Value(value), .. }) => Some(std::mem::take(value)),
                     _ => None,
                 };
                 let absent = if plain.ty == Type::Bool { Value::Bool(false) } else { Value::Null };
@@ -67,8 +67,8 @@ impl<'s> Decoder<'s> {
                 (_, content) => self.put(field, &mut slots.values[place], content, depth)?,
             }
         }
-        for slot in &mut slots.values {
-            if let Slot::Value(Value::Object(map)) = slot {
+        for (field, slot) in message.fields.iter().zip(&mut slots.values) {
+            if let (Type::Map(_), Slot::Value(Value::Object(map))) = (&field.ty, slot) {
                 map.sort_keys();
             }
         }

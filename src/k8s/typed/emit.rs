@@ -17,6 +17,14 @@ pub(in crate::k8s) enum Slot<'s> {
     Embedded(Slots<'s>),
 }
 
+/// A field of a message that is being put together.
+pub(in crate::k8s) struct Found<'s, 'a> {
+    pub field: &'s Field,
+    pub slot: &'a mut Slot<'s>,
+    /// The embedded struct that has it.
+    pub embedded: Option<&'s str>,
+}
+
 impl<'s> Slots<'s> {
     pub fn new(schema: &'s Schema, message: &'s Message) -> Slots<'s> {
         let empty = |field: &'s Field| match field.ty {
@@ -27,15 +35,16 @@ impl<'s> Slots<'s> {
     }
 
     /// A field by its JSON name, and its slot.
-    pub fn find(&mut self, name: &str) -> Option<(&'s Field, &mut Slot<'s>)> {
+    pub fn find(&mut self, name: &str) -> Option<Found<'s, '_>> {
         for (field, slot) in self.message.fields.iter().zip(&mut self.values) {
             match slot {
                 Slot::Embedded(inner) => {
+                    let embedded = Some(inner.message.name);
                     if let Some(found) = inner.find(name) {
-                        return Some(found);
+                        return Some(Found { embedded, ..found });
                     }
                 }
-                _ if field.name == name => return Some((field, slot)),
+                _ if field.name == name => return Some(Found { field, slot, embedded: None }),
                 _ => {}
             }
         }
