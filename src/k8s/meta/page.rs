@@ -20,7 +20,7 @@ pub struct Continue {
 impl Continue {
     /// The token of a page that ended before this key of a list.
     pub fn encode(&self, prefix: &str) -> Result<String, String> {
-        let next = self.key.strip_prefix(prefix).filter(|next| *next != self.key || prefix.is_empty());
+        let next = self.key.strip_prefix(prefix).filter(|_| !prefix.is_empty());
         let next = next.ok_or("unable to encode next field: the key and key prefix do not match")?;
         let mut text = format!(r#"{{"v":"meta.k8s.io/v1","rv":{},"start":"#, self.revision);
         json::quote(next, &mut text);
@@ -34,7 +34,7 @@ impl Continue {
         let document = json::parse(&bytes).map_err(|error| not_valid(error.message))?.value;
         let text = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
         if text("v") != "meta.k8s.io/v1" {
-            return Err(not_valid(format!("server does not recognize this encoded version {:?}", text("v"))));
+            return Err(not_valid(format!("server does not recognize this encoded version {}", text("v"))));
         }
         let revision = document.get("rv").and_then(Value::as_i64).unwrap_or_default();
         if revision == 0 {
