@@ -11,3 +11,4 @@ pub mod typed;
 pub mod protobuf;
 pub mod json;
 pub mod yaml;
+pub mod registry;

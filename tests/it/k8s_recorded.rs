@@ -62,8 +62,10 @@ fn amounts() {
                 _ => Ordering::Greater,
             };
             assert_eq!(a.cmp_value(&b), order, "{line}");
-            assert_eq!(a.add(&b).to_string(), text(&line, "sum"), "{line}");
-            assert_eq!(a.sub(&b).to_string(), text(&line, "difference"), "{line}");
+            // The form of an amount is not in its text if the text has no suffix: values are compared.
+            let (sum, difference) = (text(&line, "sum"), text(&line, "difference"));
+            assert!(a.add(&b).cmp_value(&Quantity::parse(sum).unwrap()).is_eq(), "{line}");
+            assert!(a.sub(&b).cmp_value(&Quantity::parse(difference).unwrap()).is_eq(), "{line}");
         }
     }
 }
