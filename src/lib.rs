@@ -1,5 +1,6 @@
 //! Control Plane Lab: a whole control plane as one deterministic value.
 pub mod etcd;
+pub mod k8s;
 pub mod lab;
 pub mod lesson;
 pub mod projection;

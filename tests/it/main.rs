@@ -5,6 +5,8 @@ mod disasters;
 mod etcdctl;
 mod etcdutl;
 mod imports;
+mod k8s_codec;
+mod k8s_recorded;
 mod lab;
 mod lessons;
 mod lives;

@@ -1,0 +1,91 @@
+//! JSON as Go reads and prints it.
+
+pub mod number;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+
+pub use read::{Document, JsonError, parse};
+
+/// One line, as Go's `json.Marshal` prints it: `<`, `>`, `&` and two separators of lines are escaped.
+pub fn to_string(value: &Value) -> String {
+    let mut out = String::new();
+    print(value, None, &mut out);
+    out
+}
+
+/// With four spaces a level, as kubectl prints it.
+pub fn to_string_pretty(value: &Value) -> String {
+    let mut out = String::new();
+    print(value, Some(0), &mut out);
+    out
+}
+
+fn print(value: &Value, depth: Option<usize>, out: &mut String) {
+    let inner = depth.map(|depth| depth + 1);
+    let line = |depth: Option<usize>, out: &mut String| {
+        if let Some(depth) = depth {
+            out.push('\n');
+            (0..depth).for_each(|_| out.push_str("    "));
+        }
+    };
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(value) => out.push_str(&number::shortest(value)),
+        Value::String(text) => quote(text, out),
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                line(inner, out);
+                print(item, inner, out);
+            }
+            if !items.is_empty() {
+                line(depth, out);
+            }
+            out.push(']');
+        }
+        Value::Object(map) => {
+            out.push('{');
+            for (at, (key, value)) in map.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                line(inner, out);
+                quote(key, out);
+                out.push_str(if depth.is_some() { ": " } else { ":" });
+                print(value, inner, out);
+            }
+            if !map.is_empty() {
+                line(depth, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+/// A string in quotes, as Go escapes it.
+pub fn quote(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+}

@@ -1,0 +1,14 @@
+//! Kubernetes: its objects, as text and as bytes.
+//!
+//! An object is a JSON value in Go's order: the form that a real API server prints. `schema` says what the types are;
+//! `typed` brings any JSON into that form; `protobuf` turns it into the bytes that lie in etcd, and back.
+//!
+//! Not here: any server. Everything in this folder so far is a function of its arguments.
+
+pub mod schema;
+pub mod meta;
+pub mod typed;
+pub mod protobuf;
+pub mod json;
+pub mod yaml;
+pub mod registry;

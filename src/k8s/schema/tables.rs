@@ -1,0 +1,31 @@
+//! The files of the schema: one a group version.
+
+/// Package and text.
+pub(super) const TABLES: [(&str, &str); 26] = [
+    ("admission.v1", include_str!("admission.v1.txt")),
+    ("admissionregistration.v1", include_str!("admissionregistration.v1.txt")),
+    ("apidiscovery.v2", include_str!("apidiscovery.v2.txt")),
+    ("apiextensions.v1", include_str!("apiextensions.v1.txt")),
+    ("apiextensions.v1beta1", include_str!("apiextensions.v1beta1.txt")),
+    ("apiregistration.v1", include_str!("apiregistration.v1.txt")),
+    ("apps.v1", include_str!("apps.v1.txt")),
+    ("authentication.v1", include_str!("authentication.v1.txt")),
+    ("authorization.v1", include_str!("authorization.v1.txt")),
+    ("autoscaling.v1", include_str!("autoscaling.v1.txt")),
+    ("autoscaling.v2", include_str!("autoscaling.v2.txt")),
+    ("batch.v1", include_str!("batch.v1.txt")),
+    ("certificates.v1", include_str!("certificates.v1.txt")),
+    ("coordination.v1", include_str!("coordination.v1.txt")),
+    ("core.v1", include_str!("core.v1.txt")),
+    ("discovery.v1", include_str!("discovery.v1.txt")),
+    ("events.v1", include_str!("events.v1.txt")),
+    ("flowcontrol.v1", include_str!("flowcontrol.v1.txt")),
+    ("meta.v1", include_str!("meta.v1.txt")),
+    ("networking.v1", include_str!("networking.v1.txt")),
+    ("node.v1", include_str!("node.v1.txt")),
+    ("policy.v1", include_str!("policy.v1.txt")),
+    ("rbac.v1", include_str!("rbac.v1.txt")),
+    ("resource.v1", include_str!("resource.v1.txt")),
+    ("scheduling.v1", include_str!("scheduling.v1.txt")),
+    ("storage.v1", include_str!("storage.v1.txt")),
+];
