@@ -1,7 +1,11 @@
 //! `window.lab`: the page for other scripts, for host pages and tests. Documented in docs/scripting.md.
 
+use super::browser;
 use super::session::Session;
 use super::worlds::Worlds;
+use crate::etcd::backend::{Backend, HashCheck};
+use crate::etcd::lease::Lessor;
+use crate::lab::load::{self, Call, KEYS, Load};
 use crate::lab::workstation::PrintedKind;
 use crate::lab::{Input, Timeline};
 use crate::sim::{Micros, SimTime};
@@ -15,6 +19,9 @@ use wasm_bindgen_futures::future_to_promise;
 const PATIENCE: Micros = Micros::from_secs(120);
 /// Things that happen before the page gets a breath.
 const STEPS: u64 = 5_000;
+/// Calls in flight of a measured load, and how much may be asked of one.
+const IN_FLIGHT: u64 = 64;
+const LOAD_MAX: u32 = 1_000_000;
 
 pub fn install(session: Session, worlds: Worlds) {
     let lab = Object::new();
@@ -37,6 +44,7 @@ pub fn install(session: Session, worlds: Worlds) {
     set("link", &fallible(move |_| worlds.link().map(JsValue::from)));
     set("input", &fallible(move |text| input(session, &text).map(|()| JsValue::UNDEFINED)));
     set("open", &fallible(move |text| worlds.open_text(&text).map(|()| JsValue::UNDEFINED)));
+    set("load", &fallible(|text| load(&text).map(JsValue::from)));
     Reflect::set(&window(), &"lab".into(), &lab).ok();
 }
 
@@ -53,6 +61,52 @@ fn fallible(call: impl Fn(String) -> Result<JsValue, String> + 'static) -> JsVal
     let throwing =
         move |text: Option<String>| call(text.unwrap_or_default()).map_err(|error| js_sys::Error::new(&error).into());
     Closure::<dyn Fn(Option<String>) -> Result<JsValue, JsValue>>::new(throwing).into_js_value()
+}
+
+/// Lets a cluster of its own work, beside the world on the page: how many milliseconds it took. For `memory`, how many
+/// bytes the page's memory grew by.
+fn load(text: &str) -> Result<f64, String> {
+    let (what, count) = text.split_once(' ').unwrap_or((text, "1"));
+    let count = count.parse::<u32>().ok().filter(|count| (1..=LOAD_MAX).contains(count));
+    let count = count.ok_or_else(|| format!("expected a number from 1 to {LOAD_MAX} behind \"{what}\""))?;
+    let timed = |work: &mut dyn FnMut()| {
+        let start = browser::now();
+        work();
+        browser::now() - start
+    };
+    let mut cluster = Load::default();
+    Ok(match what {
+        "watch" => {
+            cluster.watch(count);
+            timed(&mut || cluster.fan_out(count))
+        }
+        "range-all" => {
+            cluster.run(Call::Put, KEYS, IN_FLIGHT);
+            timed(&mut || cluster.run(Call::RangeAll, count.into(), 1))
+        }
+        "restart" => {
+            let file = load::snapshot_of(count as usize);
+            timed(&mut || drop(Backend::open(&file, HashCheck::Required, Lessor::default())))
+        }
+        "memory" => {
+            let before = memory();
+            let store = load::filled(count as usize, 1);
+            let grown = memory() - before;
+            drop(store);
+            grown
+        }
+        _ => {
+            let words = "put, txn, range, serializable-range, range-all, watch, restart or memory";
+            let call = Call::named(what).ok_or_else(|| format!("unknown load \"{what}\"; expected {words}"))?;
+            timed(&mut || cluster.run(call, count.into(), IN_FLIGHT))
+        }
+    })
+}
+
+/// Bytes that the page's code has taken from the browser.
+fn memory() -> f64 {
+    let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
+    f64::from(memory.buffer().unchecked_into::<js_sys::ArrayBuffer>().byte_length())
 }
 
 fn input(session: Session, text: &str) -> Result<(), String> {

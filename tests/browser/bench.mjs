@@ -80,6 +80,30 @@ try {
   });
   report('virtual seconds per real second, idle cluster, in the page', run.toFixed(0));
   report('rewind from minute 10 to minute 3, in the page', times(back));
+
+  // The engine alone, beside the world on the page, each in a page of its own.
+  const load = async (text) => {
+    const context = await browser.newContext();
+    const own = await context.newPage();
+    await own.goto(server.url);
+    await own.waitForFunction(() => window.lab?.now() > 1000);
+    const value = await own.evaluate((what) => { lab.pause(); return lab.load(what); }, text);
+    await context.close();
+    return value;
+  };
+  const median = async (text) => {
+    const rounds = [];
+    for (let round = 0; round < 5; round += 1) rounds.push(await load(text));
+    return rounds.sort((a, b) => a - b)[2];
+  };
+  const rate = (count, ms) => `${Math.round((count * 1000) / ms).toLocaleString('en')} a second`;
+  for (const what of ['put', 'txn', 'range', 'serializable-range']) {
+    report(`${what} through three members, 64 in flight, in the page`, rate(10_000, await median(`${what} 10000`)));
+  }
+  report('one range of 100,000 keys, in the page', `${(await median('range-all 1')).toFixed(0)} ms`);
+  report('one write to 10,000 watchers, in the page', `${(await median('watch 10000')).toFixed(0)} ms`);
+  report('restart from a snapshot of 1,000,000 keys, in the page', `${((await load('restart 1000000')) / 1000).toFixed(1)} s`);
+  report('memory per key with a value of 100 B, in the page', `${Math.round((await load('memory 400000')) / 400_000)} B`);
 } finally {
   await browser.close();
   await server.kill();

@@ -84,7 +84,9 @@ fn equal(what: &str, ours: &str, theirs: &str) -> Result<(), String> {
         return Ok(());
     }
     let common = ours.bytes().zip(theirs.bytes()).take_while(|(a, b)| a == b).count();
-    let around = |text: &str| String::from_utf8_lossy(&text.as_bytes()[common.saturating_sub(60)..]).chars().take(160).collect::<String>();
+    let around = |text: &str| {
+        String::from_utf8_lossy(&text.as_bytes()[common.saturating_sub(60)..]).chars().take(160).collect::<String>()
+    };
     Err(format!("{what} differs\n  ours:   {}\n  theirs: {}", around(ours), around(theirs)))
 }
 
@@ -96,7 +98,8 @@ fn fixtures_below(folder: &Path) -> Vec<Fixture> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
     paths.sort();
-    let inside = |path: PathBuf| if path.is_dir() { fixtures_below(&path) } else { fixture(path).into_iter().collect() };
+    let inside =
+        |path: PathBuf| if path.is_dir() { fixtures_below(&path) } else { fixture(path).into_iter().collect() };
     paths.into_iter().flat_map(inside).collect()
 }
 
