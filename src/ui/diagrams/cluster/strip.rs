@@ -142,11 +142,7 @@ fn notes(running: &Running, sizes: Sizes, density: Density, commit_x: f64) -> Ve
         Density::Small => running.followers.is_empty(),
         Density::Tiny => false,
     };
-    let committed = has_room.then_some(Note {
-        x: if far { commit_x } else { sizes.pad },
-        to_the_left: far,
-        text,
-    });
+    let committed = has_room.then_some(Note { x: if far { commit_x } else { sizes.pad }, to_the_left: far, text });
     committed.into_iter().chain(vote).collect()
 }
 
