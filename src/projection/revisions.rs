@@ -123,7 +123,8 @@ impl Chart {
         };
         let keys_all = store.index().len();
         let all = || store.index().range(KeySpan::From(b""));
-        let keys = if written.is_none() && filter.is_empty() { keys_all } else { all().filter(passes).count() };
+        let is_plain = written.is_none() && filter.is_empty();
+        let keys = if is_plain { keys_all } else { all().filter(passes).count() };
         let rows = ask.rows.min(ROWS_MAX);
         // Scrolled beyond the end of what is left, the last rows are shown.
         let row_first = ask.row_first.min(keys.saturating_sub(rows));
@@ -188,7 +189,9 @@ pub fn quoted(word: &str) -> String {
 }
 
 pub fn contains(key: &[u8], part: &[u8]) -> bool {
-    part.is_empty() || key.windows(part.len()).any(|window| window == part)
+    let Some((first, rest)) = part.split_first() else { return true };
+    let begins = |at: usize| key[at] == *first && key[at + 1..].starts_with(rest);
+    (0..key.len()).any(begins)
 }
 
 fn written_between(store: &KvStore, first: i64, last: i64) -> BTreeSet<Bytes> {

@@ -10,6 +10,7 @@ use super::revisions::{NoStore, said};
 use crate::lab::Topic;
 use crate::projection::keys::{Ask, Folds, RowKind, Tree, TreeRow};
 use bytes::Bytes;
+use leptos::attr::custom::custom_attribute;
 use leptos::ev::KeyboardEvent;
 use leptos::html;
 use leptos::prelude::*;
@@ -198,7 +199,7 @@ fn Rows(tree: Memo<Option<Tree>>, top: RwSignal<f64>) -> impl IntoView {
                 class="keys-row"
                 role="treeitem"
                 id=move || number.get().map(|number| format!("keys-row-{number}"))
-                attr:aria-level=level
+                {..custom_attribute("aria-level", level)}
                 aria-expanded=expanded
                 aria-selected=move || is_here.get().to_string()
                 style:height=format!("{ROW}px")

@@ -134,11 +134,11 @@ fn Tools(chart: Memo<Option<Chart>>) -> impl IntoView {
     }
 }
 
-/// `etcd-2, the leader: revision 57, compacted at 40`
+/// `etcd-2 (the leader): revision 57, compacted at 40`
 pub fn said(source: Source) -> String {
     let Source { name, why, revision, compacted, .. } = source;
     let compacted = compacted.map_or(String::new(), |compacted| format!(", compacted at {compacted}"));
-    format!("Store of {name} ({why}): revision {revision}{compacted}")
+    format!("{name} ({why}): revision {revision}{compacted}")
 }
 
 /// The rows that are seen, in a box as high as all of them.

@@ -179,6 +179,8 @@ fn Pages(scale: Memo<Scale>, names: Memo<f64>) -> impl IntoView {
 /// Rough widths of the lines' labels.
 const TIDE_LABEL: f64 = 112.0;
 const CUT_LABEL: f64 = 176.0;
+/// Columns narrower than two labels have room for a short one only.
+const NARROW: f64 = 2.0 * CUT_LABEL;
 
 /// What lies over the rows: the tide and the cut, each with its name at the foot.
 #[component]
@@ -188,13 +190,15 @@ pub fn Lines(chart: Memo<Option<Chart>>, grid: Memo<Grid>) -> impl IntoView {
     let cut = move || scale.with(|scale| scale.cut_x().map(|x| (x, scale.cut, scale.cut == scale.now)));
     // A label stands on the side of its line that has room: the tide's on what it has taken, the cut's on what is to come.
     let tide_side = move |x: f64| if x > TIDE_LABEL { "line-label left" } else { "line-label" };
+    let is_narrow = move || grid.get().width < NARROW;
     let cut_side = move |x: f64| {
-        let to_the_left = x + CUT_LABEL > grid.get().width;
+        let label = if is_narrow() { CUT_LABEL / 2.0 } else { CUT_LABEL };
+        let to_the_left = x + label > grid.get().width;
         // Above the other label where the two would meet.
         let meets = tide().is_some_and(|(tide, _)| match (tide > TIDE_LABEL, to_the_left) {
-            (true, true) => tide > x - CUT_LABEL,
-            (true, false) => x < tide && x + CUT_LABEL > tide - TIDE_LABEL,
-            (false, true) => x - CUT_LABEL < tide + TIDE_LABEL,
+            (true, true) => tide > x - label,
+            (true, false) => x < tide && x + label > tide - TIDE_LABEL,
+            (false, true) => x - label < tide + TIDE_LABEL,
             (false, false) => x < tide + TIDE_LABEL,
         });
         format!("line-label{}{}", if to_the_left { " left" } else { "" }, if meets { " raised" } else { "" })
@@ -209,9 +213,17 @@ pub fn Lines(chart: Memo<Option<Chart>>, grid: Memo<Grid>) -> impl IntoView {
             })}
             {move || cut().map(|(x, revision, now)| view! {
                 <div class="line-at cut-line" class:now=now style:transform=format!("translateX({x}px)")>
-                    <span class=cut_side(x)>{if now { "now".to_owned() } else { format!("get --rev={revision} sees this cut") }}</span>
+                    <span class=cut_side(x)>{cut_text(revision, now, is_narrow())}</span>
                 </div>
             })}
         </div>
+    }
+}
+
+fn cut_text(revision: i64, now: bool, narrow: bool) -> String {
+    match (now, narrow) {
+        (true, _) => "now".to_owned(),
+        (false, true) => format!("--rev={revision}"),
+        (false, false) => format!("get --rev={revision} sees this cut"),
     }
 }
