@@ -231,9 +231,8 @@ impl<'a> Series<'a> {
     /// `histogram_quantile(0.99, …)` of the fsyncs in the window: within a bucket the values lie evenly. Nothing if there were none.
     fn fsync_p99(&self, at: usize) -> Option<u64> {
         let buckets = self.reading(at)?.wal_fsync.cumulative();
-        let grown = |bucket: usize| {
-            self.increase(at, QUANTILE, |reading| reading.wal_fsync.counts()[bucket]).unwrap_or(0)
-        };
+        let grown =
+            |bucket: usize| self.increase(at, QUANTILE, |reading| reading.wal_fsync.counts()[bucket]).unwrap_or(0);
         let counts: Vec<u64> = (0..buckets.len()).map(grown).collect();
         let total = self.increase(at, QUANTILE, |reading| reading.wal_fsync.count())?;
         if total == 0 {
@@ -337,10 +336,10 @@ mod tests {
         type_in(&mut lab, "for i in $(seq 12); do etcdctl put k$i $(head -c 3000 /dev/zero | tr '\\0' x); done");
         run_to(&mut lab, 8);
         let view = MetricsView::of(&lab);
-        assert_eq!(firing(&view).iter().map(|(name, who)| (*name, who.len())).collect::<Vec<_>>(), [(
-            "etcdDatabaseQuotaLowSpace",
-            3
-        )]);
+        assert_eq!(
+            firing(&view).iter().map(|(name, who)| (*name, who.len())).collect::<Vec<_>>(),
+            [("etcdDatabaseQuotaLowSpace", 3)]
+        );
         assert_eq!(chart(&view, "size").limit, Some(57_000));
     }
 
