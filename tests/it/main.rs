@@ -11,6 +11,7 @@ mod lab;
 mod lessons;
 mod lives;
 mod members;
+mod metrics;
 mod raft_datadriven;
 mod raft_fuzz;
 mod raft_model;

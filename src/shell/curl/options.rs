@@ -118,8 +118,7 @@ impl Options {
 
     /// Letters in one word; what follows a letter that takes a value is its value.
     fn short(&mut self, argument: &str, rest: &mut std::slice::Iter<'_, String>) -> Result<(), String> {
-        let mut letters = argument[1..].char_indices();
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in argument[1..].char_indices() {
             let Some((name, _, takes, _)) = TABLE.iter().find(|(_, known, ..)| *known == letter) else {
                 return Err(wrong(argument, "is unknown"));
             };
