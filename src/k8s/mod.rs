@@ -5,10 +5,11 @@
 //!
 //! Not here: any server. Everything in this folder so far is a function of its arguments.
 
-pub mod schema;
-pub mod meta;
-pub mod typed;
-pub mod protobuf;
+pub mod encryption;
 pub mod json;
-pub mod yaml;
+pub mod meta;
+pub mod protobuf;
 pub mod registry;
+pub mod schema;
+pub mod typed;
+pub mod yaml;

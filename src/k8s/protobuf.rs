@@ -37,7 +37,8 @@ pub fn to_bytes(schema: &Schema, object: &Value) -> Result<Vec<u8>, String> {
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let message = schema.kind(api_version, kind).ok_or_else(|| unregistered(api_version, kind))?;
     let raw = encode(schema, message, object)?;
-    Ok(Envelope { api_version: api_version.to_owned(), kind: kind.to_owned(), raw: &raw, ..Envelope::default() }.to_bytes())
+    Ok(Envelope { api_version: api_version.to_owned(), kind: kind.to_owned(), raw: &raw, ..Envelope::default() }
+        .to_bytes())
 }
 
 /// The object that bytes hold, with its kind and apiVersion.

@@ -107,7 +107,12 @@ pub fn place(key: &str) -> Option<Place<'_>> {
             Some((namespace, name)) if resource.is_namespaced => (Some(namespace), name),
             _ => (None, below),
         };
-        return Some(Place { resource: Some(resource), prefix: &rest[..rest.len() - below.len() - 1], namespace, name });
+        return Some(Place {
+            resource: Some(resource),
+            prefix: &rest[..rest.len() - below.len() - 1],
+            namespace,
+            name,
+        });
     }
     // A custom resource: its group has a dot.
     let (group, below) = rest.split_once('/')?;
@@ -261,9 +266,17 @@ mod tests {
         for resource in resources() {
             let version = resource.api_version();
             assert!(schema.kind(&version, resource.kind).is_some(), "{version} {}", resource.kind);
-            assert!(schema.kind(&resource.stored_api_version(), resource.kind).is_some(), "{version} {}", resource.kind);
+            assert!(
+                schema.kind(&resource.stored_api_version(), resource.kind).is_some(),
+                "{version} {}",
+                resource.kind
+            );
             if resource.is_stored() {
-                assert!(schema.kind(&version, &format!("{}List", resource.kind)).is_some(), "{version} {}", resource.kind);
+                assert!(
+                    schema.kind(&version, &format!("{}List", resource.kind)).is_some(),
+                    "{version} {}",
+                    resource.kind
+                );
             }
         }
     }

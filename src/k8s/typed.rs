@@ -82,7 +82,8 @@ impl Decoder<'_> {
             let outer = Path { parent: Some(path), step: Step::Embedded(embedded.unwrap_or_default()) };
             let parent = if embedded.is_some() { &outer } else { path };
             let inner = Path { parent: Some(parent), step: Step::Field(field.name, owner.name) };
-            let is_nil = value.is_null() && (field.is_pointer || matches!(field.ty, Type::List(_) | Type::Map(_) | Type::Bytes));
+            let is_nil =
+                value.is_null() && (field.is_pointer || matches!(field.ty, Type::List(_) | Type::Map(_) | Type::Bytes));
             *slot = if is_nil { Slot::Absent } else { Slot::Value(self.value(field, &field.ty, value, &inner)?) };
         }
         Ok(())
@@ -255,7 +256,9 @@ fn int_or_string(value: Value, path: &Path) -> Result<Value, String> {
     match value {
         Value::Null => Ok(Value::from(0)),
         Value::String(_) => Ok(value),
-        Value::Number(number) if number.as_i64().is_some_and(|int| i32::try_from(int).is_ok()) => Ok(Value::Number(number)),
+        Value::Number(number) if number.as_i64().is_some_and(|int| i32::try_from(int).is_ok()) => {
+            Ok(Value::Number(number))
+        }
         Value::Number(number) => Err(mismatch_of(path, &format!("number {number}"), "int32")),
         other => Err(mismatch(path, &other, "int32")),
     }

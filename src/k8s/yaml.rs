@@ -7,4 +7,4 @@ mod scalar;
 mod tests;
 
 pub use print::to_string;
-pub use read::{Duplicate, Document, YamlError, parse};
+pub use read::{Document, Duplicate, YamlError, parse};

@@ -16,7 +16,11 @@ pub fn shortest_g(number: &Number) -> String {
     match Digits::of(number) {
         None => number.to_string(),
         Some(digits) => {
-            let precision = if digits.digits.len() as i32 > 6 && digits.digits.len() as i32 >= digits.point { digits.digits.len() as i32 } else { 6 };
+            let precision = if digits.digits.len() as i32 > 6 && digits.digits.len() as i32 >= digits.point {
+                digits.digits.len() as i32
+            } else {
+                6
+            };
             let precision = if precision == 6 { 21 } else { precision };
             let exponent = digits.point - 1;
             if exponent < -4 || exponent >= precision { digits.scientific(2) } else { digits.plain() }

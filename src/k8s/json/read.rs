@@ -163,7 +163,9 @@ impl Reader<'_> {
         }
         let text = std::str::from_utf8(&self.bytes[start..self.at]).expect("digits and signs are text");
         let number: Result<Number, _> = text.parse();
-        number.map(Value::Number).map_err(|_| (start, format!("json: cannot unmarshal number {text} into Go value of type float64")))
+        number
+            .map(Value::Number)
+            .map_err(|_| (start, format!("json: cannot unmarshal number {text} into Go value of type float64")))
     }
 
     fn digits(&mut self, place: &str) -> Result<(), Failure> {

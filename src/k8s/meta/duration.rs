@@ -16,7 +16,11 @@ pub fn human(nanoseconds: i64) -> String {
     let seconds = nanoseconds.max(0) / SECOND;
     let two = |unit: i64, name: char, finer: i64, finer_name: char| {
         let rest = seconds % unit / finer;
-        if rest == 0 { format!("{}{name}", seconds / unit) } else { format!("{}{name}{rest}{finer_name}", seconds / unit) }
+        if rest == 0 {
+            format!("{}{name}", seconds / unit)
+        } else {
+            format!("{}{name}{rest}{finer_name}", seconds / unit)
+        }
     };
     match seconds {
         0..120 => format!("{seconds}s"),

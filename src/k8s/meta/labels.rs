@@ -67,7 +67,9 @@ impl Requirement {
         errors.extend(key_error(key));
         match operator {
             Operator::In | Operator::NotIn if values.is_empty() => {
-                errors.push("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty".to_owned());
+                errors.push(
+                    "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty".to_owned(),
+                );
             }
             Operator::GreaterThan | Operator::LessThan => {
                 for value in values.iter().filter(|value| value.parse::<i64>().is_err()) {

@@ -48,9 +48,8 @@ const DIGITS_MAX: usize = 38;
 const FAST_DIGITS_MAX: usize = 18;
 const NANO: i32 = -9;
 
-const DECIMAL: [(&str, i32); 10] = [
-    ("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18),
-];
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 const BINARY: [(&str, u32); 6] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
 
 impl Quantity {
@@ -206,7 +205,8 @@ impl<'a> Parts<'a> {
             return Err(QuantityError::Numeric);
         }
         // More digits than these are above the cap.
-        let whole: i128 = if self.whole.len() > 19 { i128::from(i64::MAX) } else { self.whole.parse().unwrap_or_default() };
+        let whole: i128 =
+            if self.whole.len() > 19 { i128::from(i64::MAX) } else { self.whole.parse().unwrap_or_default() };
         let cap = i128::from(i64::MAX) * 1_000_000_000;
         let nanos = (whole << power).saturating_mul(1_000_000_000).saturating_add(fraction_nanos(self.fraction, power));
         let nanos = if whole << power > i128::from(i64::MAX) { cap } else { nanos.min(cap) };

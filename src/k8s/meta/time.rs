@@ -131,7 +131,9 @@ impl Reader<'_> {
             self.rest = &self.rest[7..];
             return Ok(micros * 1000);
         }
-        let Some(count) = self.rest.strip_prefix(['.', ',']).map(digits).filter(|count| *count > 0) else { return Ok(0) };
+        let Some(count) = self.rest.strip_prefix(['.', ',']).map(digits).filter(|count| *count > 0) else {
+            return Ok(0);
+        };
         let nanos = format!("{:0<9.9}", &self.rest[1..=count]);
         self.rest = &self.rest[count + 1..];
         Ok(nanos.parse().unwrap_or_default())
@@ -245,7 +247,10 @@ mod tests {
     #[test]
     fn microseconds() {
         let time = Time::parse("2026-11-21T18:00:00.123456Z", Precision::Micros).unwrap();
-        assert_eq!((time.nanos, time.format(Precision::Micros)), (123_456_000, "2026-11-21T18:00:00.123456Z".to_owned()));
+        assert_eq!(
+            (time.nanos, time.format(Precision::Micros)),
+            (123_456_000, "2026-11-21T18:00:00.123456Z".to_owned())
+        );
         let error = Time::parse("2026-11-21T18:00:00Z", Precision::Micros).unwrap_err();
         assert!(error.ends_with(r#"cannot parse "Z" as ".000000""#), "{error}");
     }

@@ -47,7 +47,11 @@ impl<'s> Decoder<'s> {
                 };
                 let absent = if plain.ty == Type::Bool { Value::Bool(false) } else { Value::Null };
                 // A bool may stand beside a schema, an array not.
-                let found = if plain.ty == Type::Bool { value(schema).or_else(|| value(plain)) } else { value(plain).or_else(|| value(schema)) };
+                let found = if plain.ty == Type::Bool {
+                    value(schema).or_else(|| value(plain))
+                } else {
+                    value(plain).or_else(|| value(schema))
+                };
                 Ok(found.unwrap_or(absent))
             }
         }
@@ -81,7 +85,14 @@ impl<'s> Decoder<'s> {
                     }
                     self.fill(inner, whole, depth + 1)?;
                 }
-                slot => *slot = Slot::Value(self.value(&message.fields[place], &message.fields[place].ty, Content::Bytes(whole), depth)?),
+                slot => {
+                    *slot = Slot::Value(self.value(
+                        &message.fields[place],
+                        &message.fields[place].ty,
+                        Content::Bytes(whole),
+                        depth,
+                    )?)
+                }
             }
         }
         Ok(())
@@ -231,7 +242,9 @@ fn int_or_string(bytes: &[u8]) -> Result<Value, String> {
             (1, Content::Varint(kind)) => is_text = kind != 0,
             (2, Content::Varint(value)) => int = value as i32,
             (3, Content::Bytes(bytes)) => text = String::from_utf8_lossy(bytes).into_owned(),
-            (1 | 2, content) if content.wire() != VARINT => return Err("proto: wrong wireType for IntOrString".to_owned()),
+            (1 | 2, content) if content.wire() != VARINT => {
+                return Err("proto: wrong wireType for IntOrString".to_owned());
+            }
             (3, content) if content.wire() != BYTES => return Err("proto: wrong wireType for IntOrString".to_owned()),
             _ => {}
         }

@@ -99,7 +99,9 @@ impl Encoder<'_> {
             (Type::String, Value::Null) => put_bytes(out, number, b""),
             (Type::Bytes, Value::String(text)) => put_bytes(out, number, &STANDARD.decode(text).map_err(|_| wrong())?),
             (Type::Bytes, Value::Null) => put_bytes(out, number, b""),
-            (Type::Bool, Value::Bool(_) | Value::Null) => put_number(out, number, u64::from(value == &Value::Bool(true))),
+            (Type::Bool, Value::Bool(_) | Value::Null) => {
+                put_number(out, number, u64::from(value == &Value::Bool(true)))
+            }
             (Type::Int32 | Type::Int64, Value::Number(_) | Value::Null) => {
                 let int = if value.is_null() { 0 } else { value.as_i64().ok_or_else(wrong)? };
                 put_number(out, number, int as u64);
@@ -136,7 +138,8 @@ impl Encoder<'_> {
 
 /// Where in an object something is wrong: `spec.replicas: …`.
 fn within(name: &str, error: &str) -> String {
-    let separator = if error.starts_with(|c: char| c.is_ascii_alphabetic()) && error.contains(": ") { "." } else { ": " };
+    let separator =
+        if error.starts_with(|c: char| c.is_ascii_alphabetic()) && error.contains(": ") { "." } else { ": " };
     format!("{name}{separator}{error}")
 }
 

@@ -59,7 +59,8 @@ impl<'a> Reader<'a> {
             return Err(format!("proto: {message}: wiretype end group for non-group"));
         }
         let number = u32::try_from(number).ok().filter(|number| *number > 0 && *number <= i32::MAX as u32);
-        let number = number.ok_or_else(|| format!("proto: {message}: illegal tag {} (wire type {wire})", (key >> 3) as i32))?;
+        let number =
+            number.ok_or_else(|| format!("proto: {message}: illegal tag {} (wire type {wire})", (key >> 3) as i32))?;
         let content = match wire {
             VARINT => Content::Varint(self.varint()?),
             FIXED64 => Content::Fixed64(u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes were taken"))),

@@ -19,7 +19,8 @@ pub(super) fn parse(tables: &[(&'static str, &'static str)]) -> Schema {
     let (mut blocks, mut packages) = (Vec::new(), BTreeMap::new());
     for (package, text) in tables {
         let mut sections = text.split("\n\n");
-        let versions = sections.next().and_then(|line| line.strip_prefix("version ")).expect("a file names its version");
+        let versions =
+            sections.next().and_then(|line| line.strip_prefix("version ")).expect("a file names its version");
         packages.extend(versions.split(' ').map(|version| (version, *package)));
         for section in sections {
             let mut lines = section.trim_end().lines();

@@ -279,7 +279,11 @@ fn analyze(text: &str) -> Allowed {
         // The end counts as blank for what follows, not for what precedes.
         let is_followed = at + 1 >= chars.len() || matches!(chars[at + 1], ' ' | '\t');
         indicators |= match c {
-            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' if at == 0 => true,
+            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`'
+                if at == 0 =>
+            {
+                true
+            }
             '?' | '-' if at == 0 => is_followed,
             ':' => is_followed,
             '#' => is_blank(at - 1),

@@ -52,7 +52,10 @@ pub fn parse(text: &str) -> Result<Document, YamlError> {
         })?;
         // A tab before the first key is a fault in YAML 1.1, and a common one.
         let is_content = matches!(event, Event::Scalar(..) | Event::MappingStart(..) | Event::SequenceStart(..));
-        if is_content && reader.open.is_empty() && text.lines().nth(span.start.line() - 1).is_some_and(|line| line.starts_with('\t')) {
+        if is_content
+            && reader.open.is_empty()
+            && text.lines().nth(span.start.line() - 1).is_some_and(|line| line.starts_with('\t'))
+        {
             let message = "found character that cannot start any token".to_owned();
             return Err(YamlError { line: span.start.line(), column: 1, message });
         }

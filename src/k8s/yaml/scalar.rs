@@ -7,7 +7,9 @@ pub(super) fn resolve(text: &str) -> Option<Value> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Some(true.into()),
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => return Some(false.into()),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            return Some(false.into());
+        }
         _ => {}
     }
     match text.as_bytes()[0] {
@@ -111,7 +113,9 @@ fn is_time_of_day(text: &str, is_without_zone: bool, short: impl Fn(&str, u32) -
     } else if let Some(clock) = text.strip_suffix('Z') {
         clock
     } else {
-        let Some((clock, zone)) = text.len().checked_sub(6).and_then(|at| text.split_at_checked(at)) else { return false };
+        let Some((clock, zone)) = text.len().checked_sub(6).and_then(|at| text.split_at_checked(at)) else {
+            return false;
+        };
         let is_zone = matches!(zone.as_bytes(), [b'+' | b'-', _, _, b':', _, _]);
         if !(is_zone && short(&zone[1..3], 24) && short(&zone[4..], 60)) {
             return false;
@@ -142,5 +146,9 @@ fn is_base_60(text: &str) -> bool {
         [ten, one] => (b'0'..=b'5').contains(ten) && one.is_ascii_digit(),
         _ => false,
     };
-    first.starts_with(|c: char| c.is_ascii_digit()) && loose(first) && loose(fraction) && !rest.is_empty() && rest.iter().all(is_part)
+    first.starts_with(|c: char| c.is_ascii_digit())
+        && loose(first)
+        && loose(fraction)
+        && !rest.is_empty()
+        && rest.iter().all(is_part)
 }
