@@ -13,4 +13,5 @@ pub mod protobuf;
 pub mod registry;
 pub mod schema;
 pub mod typed;
+pub mod validation;
 pub mod yaml;

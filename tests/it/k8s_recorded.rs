@@ -157,7 +157,8 @@ fn field_selectors() {
 fn names_and_keys() {
     let recorded = lines("names.jsonl");
     let texts: Vec<&str> = recorded[0]["texts"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
-    let checks: [(&str, fn(&str) -> Vec<String>); 9] = [
+    type Check = fn(&str) -> Vec<String>;
+    let checks: [(&str, Check); 9] = [
         ("label", names::dns1123_label),
         ("subdomain", names::dns1123_subdomain),
         ("label1035", names::dns1035_label),
