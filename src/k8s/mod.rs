@@ -5,10 +5,13 @@
 //!
 //! Not here: any server. Everything in this folder so far is a function of its arguments.
 
+pub mod defaults;
+pub mod encryption;
 pub mod json;
 pub mod meta;
 pub mod protobuf;
 pub mod registry;
 pub mod schema;
 pub mod typed;
+pub mod validation;
 pub mod yaml;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use control_plane_lab::k8s::schema::{MessageId, Schema};
-use control_plane_lab::k8s::{protobuf, typed};
+use control_plane_lab::k8s::{protobuf, typed, yaml};
 use serde_json::Value;
 
 /// An object that upstream wrote in its ways.
@@ -16,6 +16,7 @@ struct Fixture {
     path: PathBuf,
     json: Value,
     pb: Vec<u8>,
+    yaml: Option<String>,
 }
 
 #[test]
@@ -65,7 +66,12 @@ fn check(fixture: &Fixture) -> Result<(), String> {
     equal("JSON as JSON", &from_json.value.to_string(), &fixture.json.to_string())?;
     let raw = encode(schema, message, &from_json.value)?;
     let bytes = protobuf::Envelope { raw: &raw, ..envelope }.to_bytes();
-    equal("JSON as Protobuf", &hex(&bytes), &hex(&fixture.pb))
+    equal("JSON as Protobuf", &hex(&bytes), &hex(&fixture.pb))?;
+    let Some(text) = &fixture.yaml else { return Ok(()) };
+    equal("JSON as YAML", &yaml::to_string(&from_json.value), text)?;
+    let read = yaml::parse(text).map_err(|error| error.to_string())?;
+    let from_yaml = typed::decode(schema, message, read.value)?;
+    equal("YAML as JSON", &from_yaml.value.to_string(), &fixture.json.to_string())
 }
 
 fn encode(schema: &Schema, message: MessageId, value: &Value) -> Result<Vec<u8>, String> {
@@ -111,5 +117,6 @@ fn fixture(path: PathBuf) -> Option<Fixture> {
     let pb = fs::read(&path).ok()?;
     let json = fs::read(path.with_extension("json")).ok()?;
     let json = pb.starts_with(&protobuf::MAGIC).then(|| serde_json::from_slice(&json).ok())??;
-    Some(Fixture { path, json, pb })
+    let yaml = fs::read_to_string(path.with_extension("yaml")).ok();
+    Some(Fixture { path, json, pb, yaml })
 }

@@ -145,6 +145,15 @@ pub fn port_name(name: &str) -> Vec<String> {
     errors
 }
 
+/// A name that stands in a path as it is: of roles and their bindings.
+pub fn path_segment(name: &str) -> Vec<String> {
+    if name == "." || name == ".." {
+        return vec![format!("may not be '{name}'")];
+    }
+    let contains = |part: &&str| name.contains(*part);
+    ["/", "%"].iter().filter(|part| contains(part)).map(|part| format!("may not contain '{part}'")).collect()
+}
+
 fn too_long(name: &str, max: usize) -> Vec<String> {
     if name.len() > max { vec![format!("must be no more than {max} characters")] } else { Vec::new() }
 }

@@ -107,6 +107,12 @@ impl Quantity {
         self.amount.compare(other.amount)
     }
 
+    /// Something else only if it is finer than a thousandth.
+    pub fn rounded_up_to_milli(&self) -> Option<Quantity> {
+        let is_finer = self.amount.exactly_at(-3).is_none() && self.amount.exponent < -3;
+        is_finer.then(|| Quantity::of(Decimal { mantissa: self.amount.ceil_at(-3), exponent: -3 }, self.format))
+    }
+
     fn of(amount: Decimal, format: Format) -> Quantity {
         Quantity { format, amount, text: canonical(amount, format) }
     }

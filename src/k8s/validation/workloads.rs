@@ -1,0 +1,207 @@
+//! Controllers of pods: what they select must be what they make.
+
+use serde_json::Value;
+
+use super::{Errors, entries, indexed, pods, text};
+use crate::k8s::meta::labels::{Labels, Operator, Requirement, Selector};
+use crate::k8s::meta::names;
+use crate::k8s::meta::status::FieldError;
+
+pub(super) fn check(errors: &mut Errors, kind: &str, object: &Value) {
+    let spec = &object["spec"];
+    for name in ["replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
+        errors.not_negative(&format!("spec.{name}"), &spec[name]);
+    }
+    match kind {
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" => {
+            check_selector(errors, kind, spec);
+            check_template(errors, spec, "spec.template");
+            let policy = text(&spec["template"]["spec"], "restartPolicy");
+            if !policy.is_empty() && policy != "Always" {
+                let field = "spec.template.spec.restartPolicy";
+                errors.0.push(FieldError::not_supported(field, policy, &["Always"]));
+            }
+        }
+        "Job" => check_job(errors, spec, "spec"),
+        "CronJob" => {
+            if text(spec, "schedule").is_empty() {
+                errors.required("spec.schedule");
+            }
+            errors.one_of("spec.concurrencyPolicy", text(spec, "concurrencyPolicy"), &["Allow", "Forbid", "Replace"]);
+            check_job(errors, &spec["jobTemplate"]["spec"], "spec.jobTemplate.spec");
+        }
+        _ => {}
+    }
+    if kind == "Deployment" {
+        check_strategy(errors, &spec["strategy"]);
+        let (deadline, ready) =
+            (spec["progressDeadlineSeconds"].as_i64(), spec["minReadySeconds"].as_i64().unwrap_or(0));
+        if let Some(deadline) = deadline.filter(|deadline| *deadline <= ready) {
+            errors.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
+        }
+    }
+}
+
+fn check_selector(errors: &mut Errors, kind: &str, spec: &Value) {
+    let selector = &spec["selector"];
+    if selector.is_null() {
+        errors.required("spec.selector");
+        return;
+    }
+    check_label_selector(errors, selector, "spec.selector");
+    if entries(selector).count() == 0 {
+        let name = if kind == "ReplicaSet" { "replicaset".to_owned() } else { kind.to_lowercase() };
+        let detail = format!("empty selector is invalid for {name}");
+        errors.invalid("spec.selector", selector.clone(), &detail);
+        return;
+    }
+    let labels = &spec["template"]["metadata"]["labels"];
+    let own: Labels =
+        entries(labels).map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+    if read(selector).is_some_and(|selector| !selector.matches(&own)) {
+        let detail = "`selector` does not match template `labels`";
+        errors.invalid("spec.template.metadata.labels", labels.clone(), detail);
+    }
+}
+
+/// A `LabelSelector` of an object as what it selects; nothing if it makes no sense.
+fn read(selector: &Value) -> Option<Selector> {
+    let mut requirements = Vec::new();
+    for (key, value) in entries(&selector["matchLabels"]) {
+        requirements.push(Requirement::new(key, Operator::In, [value.as_str()?.to_owned()].into()).ok()?);
+    }
+    for (_, expression) in indexed(&selector["matchExpressions"], "") {
+        let operator = match text(expression, "operator") {
+            "In" => Operator::In,
+            "NotIn" => Operator::NotIn,
+            "Exists" => Operator::Exists,
+            "DoesNotExist" => Operator::DoesNotExist,
+            _ => return None,
+        };
+        let values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+        requirements.push(Requirement::new(text(expression, "key"), operator, values.collect()).ok()?);
+    }
+    Some(Selector { requirements })
+}
+
+fn check_label_selector(errors: &mut Errors, selector: &Value, field: &str) {
+    errors.labels(&format!("{field}.matchLabels"), &selector["matchLabels"]);
+    for (field, expression) in indexed(&selector["matchExpressions"], &format!("{field}.matchExpressions")) {
+        let has_values = expression["values"].as_array().is_some_and(|values| !values.is_empty());
+        match (text(expression, "operator"), has_values) {
+            ("In" | "NotIn", false) => {
+                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
+                errors.0.push(FieldError::required(format!("{field}.values"), detail));
+            }
+            ("Exists" | "DoesNotExist", true) => {
+                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                errors.forbidden(&format!("{field}.values"), detail);
+            }
+            ("In" | "NotIn" | "Exists" | "DoesNotExist", _) => {}
+            (operator, _) => errors.invalid(&format!("{field}.operator"), operator, "not a valid selector operator"),
+        }
+        let key = text(expression, "key");
+        errors.names(&format!("{field}.key"), key, names::qualified_name(key));
+    }
+}
+
+fn check_template(errors: &mut Errors, spec: &Value, field: &str) {
+    errors.labels(&format!("{field}.labels"), &spec["template"]["metadata"]["labels"]);
+    pods::check_spec(errors, &spec["template"]["spec"], &format!("{field}.spec"));
+}
+
+fn check_strategy(errors: &mut Errors, strategy: &Value) {
+    let update = &strategy["rollingUpdate"];
+    match text(strategy, "type") {
+        "Recreate" if !update.is_null() => {
+            let detail = "may not be specified when strategy `type` is 'Recreate'";
+            errors.forbidden("spec.strategy.rollingUpdate", detail);
+        }
+        "RollingUpdate" => {
+            for name in ["maxUnavailable", "maxSurge"] {
+                check_share(
+                    errors,
+                    &update[name],
+                    &format!("spec.strategy.rollingUpdate.{name}"),
+                    name == "maxUnavailable",
+                );
+            }
+            let is_zero = |value: &Value| value == 0 || value == "0%";
+            if is_zero(&update["maxUnavailable"]) && is_zero(&update["maxSurge"]) {
+                let field = "spec.strategy.rollingUpdate.maxUnavailable";
+                errors.invalid(field, update["maxUnavailable"].clone(), "may not be 0 when `maxSurge` is 0");
+            }
+        }
+        kind => errors.one_of("spec.strategy.type", kind, &["Recreate", "RollingUpdate"]),
+    }
+}
+
+/// A number or a percentage.
+fn check_share(errors: &mut Errors, value: &Value, field: &str, is_part: bool) {
+    errors.not_negative(field, value);
+    let Some(text) = value.as_str() else { return };
+    let number =
+        text.strip_suffix('%').filter(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    match number {
+        None => {
+            let detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', \
+                regex used for validation is '[0-9]+%')";
+            errors.invalid(field, text, detail);
+        }
+        Some(number) if is_part && number.parse::<u64>().map_or(true, |number| number > 100) => {
+            errors.invalid(field, text, "must not be greater than 100%");
+        }
+        Some(_) => {}
+    }
+}
+
+fn check_job(errors: &mut Errors, spec: &Value, field: &str) {
+    for name in ["parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"] {
+        errors.not_negative(&format!("{field}.{name}"), &spec[name]);
+    }
+    check_template(errors, spec, &format!("{field}.template"));
+    let policy = text(&spec["template"]["spec"], "restartPolicy");
+    if !matches!(policy, "OnFailure" | "Never") {
+        let detail = r#"valid values: "OnFailure", "Never""#;
+        errors.0.push(FieldError::required(format!("{field}.template.spec.restartPolicy"), detail));
+    }
+}
+
+pub(super) fn check_update(errors: &mut Errors, kind: &str, object: &Value, old: &Value) {
+    let (new, old) = (&object["spec"], &old["spec"]);
+    match kind {
+        "Deployment" | "ReplicaSet" | "DaemonSet" => {
+            errors.immutable("spec.selector", &new["selector"], &old["selector"])
+        }
+        "Job" => {
+            for name in ["completions", "selector", "template", "completionMode"] {
+                errors.immutable(&format!("spec.{name}"), &new[name], &old[name]);
+            }
+        }
+        "StatefulSet" => {
+            let fixed = |spec: &Value| {
+                let mut spec = spec.clone();
+                let may_change = [
+                    "replicas",
+                    "ordinals",
+                    "template",
+                    "updateStrategy",
+                    "revisionHistoryLimit",
+                    "persistentVolumeClaimRetentionPolicy",
+                    "minReadySeconds",
+                ];
+                if let Some(spec) = spec.as_object_mut() {
+                    may_change.iter().for_each(|name| drop(spec.remove(*name)));
+                }
+                spec
+            };
+            if fixed(new) != fixed(old) {
+                let detail = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
+                    'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' \
+                    are forbidden";
+                errors.forbidden("spec", detail);
+            }
+        }
+        _ => {}
+    }
+}
