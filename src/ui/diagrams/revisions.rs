@@ -290,8 +290,13 @@ fn Told(chart: Memo<Option<Chart>>) -> impl IntoView {
     view! {
         <div class="revisions-told">{told}</div>
         <p class="revisions-legend">
-            <LegendMark kind=Kind::Create />"create"<LegendMark kind=Kind::Put />"put"<LegendMark kind=Kind::Delete />"delete (tombstone)"
-            <svg class="mark" width="22" height="12" aria-hidden="true"><line class="life" x1="0" y1="6" x2="22" y2="6" /></svg>"a generation: one life of the key"
+            <span><LegendMark kind=Kind::Create />"create"</span>
+            <span><LegendMark kind=Kind::Put />"put"</span>
+            <span><LegendMark kind=Kind::Delete />"delete (tombstone)"</span>
+            <span>
+                <svg width="22" height="12" aria-hidden="true"><line class="life" x1="0" y1="6" x2="22" y2="6" /></svg>
+                "a generation: one life of the key"
+            </span>
         </p>
     }
 }
