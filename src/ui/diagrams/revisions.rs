@@ -189,8 +189,8 @@ fn Keys(chart: Memo<Option<Chart>>, grid: Memo<Grid>, top: RwSignal<f64>) -> imp
         let mut marks = row.marks.iter().filter(|mark| !mark.gone).map(|mark| mark.revision);
         let to = match (forward, at) {
             (true, Some(at)) => marks.find(|mark| *mark > at),
-            (false, Some(at)) => marks.filter(|mark| *mark < at).last(),
-            (_, None) => marks.last(),
+            (false, Some(at)) => marks.rfind(|mark| *mark < at),
+            (_, None) => marks.next_back(),
         };
         if let Some(to) = to {
             browse.pick(to);
