@@ -189,8 +189,8 @@ fn Keys(chart: Memo<Option<Chart>>, grid: Memo<Grid>, top: RwSignal<f64>) -> imp
         let mut marks = row.marks.iter().filter(|mark| !mark.gone).map(|mark| mark.revision);
         let to = match (forward, at) {
             (true, Some(at)) => marks.find(|mark| *mark > at),
-            (false, Some(at)) => marks.filter(|mark| *mark < at).last(),
-            (_, None) => marks.last(),
+            (false, Some(at)) => marks.rfind(|mark| *mark < at),
+            (_, None) => marks.next_back(),
         };
         if let Some(to) = to {
             browse.pick(to);
@@ -290,8 +290,13 @@ fn Told(chart: Memo<Option<Chart>>) -> impl IntoView {
     view! {
         <div class="revisions-told">{told}</div>
         <p class="revisions-legend">
-            <LegendMark kind=Kind::Create />"create"<LegendMark kind=Kind::Put />"put"<LegendMark kind=Kind::Delete />"delete (tombstone)"
-            <svg class="mark" width="22" height="12" aria-hidden="true"><line class="life" x1="0" y1="6" x2="22" y2="6" /></svg>"a generation: one life of the key"
+            <span><LegendMark kind=Kind::Create />"create"</span>
+            <span><LegendMark kind=Kind::Put />"put"</span>
+            <span><LegendMark kind=Kind::Delete />"delete (tombstone)"</span>
+            <span>
+                <svg width="22" height="12" aria-hidden="true"><line class="life" x1="0" y1="6" x2="22" y2="6" /></svg>
+                "a generation: one life of the key"
+            </span>
         </p>
     }
 }

@@ -6,6 +6,7 @@ use super::super::stage::Stage;
 use super::empty::{Empty, Runnable};
 use super::select;
 use crate::etcd::mvcc::WatcherGroup;
+use crate::lab::Topic;
 use crate::projection::watches::{Adrift, Ask, MemberView, StreamView, WatcherView, WatchesView as Seen};
 use crate::projection::words;
 use leptos::prelude::*;
@@ -21,12 +22,10 @@ pub fn WatchesView() -> impl IntoView {
     let behind = RwSignal::new(false);
     let limit = RwSignal::new(LIMIT);
     let tick = Memo::new(move |_| session.now().get().0 / EVERY_US);
-    let view = Memo::new(move |_| {
+    let view = session.observe(&[Topic::Raft, Topic::Mvcc, Topic::Terminal], move |lab| {
         // A memo that is only tracked is never made.
         tick.get();
-        session.branches().track();
-        let ask = Ask { behind: behind.get(), limit: limit.get() };
-        session.look(|timeline| Seen::of(timeline.lab(), &ask))
+        Seen::of(lab, &Ask { behind: behind.get(), limit: limit.get() })
     });
     let is_off = Memo::new(move |_| view.with(|view| view.members.is_empty()));
     let is_empty = Memo::new(move |_| view.with(Seen::is_empty));

@@ -268,6 +268,8 @@ fn status(running: &Running, disk_factor: u32, density: Density) -> String {
     match density {
         Density::Full => format!("rev {} · {}{fsync}", running.revision, words::bytes(running.db_bytes)),
         Density::Medium => format!("rev {}{fsync}", running.revision),
+        // A leader's marks of its followers stand beside it.
+        Density::Tiny if !running.followers.is_empty() => format!("term {}", running.term),
         Density::Small | Density::Tiny => format!("term {} · rev {}", running.term, running.revision),
     }
 }
