@@ -34,6 +34,7 @@ pub mod member;
 pub mod membership;
 pub mod mvcc;
 pub mod peers;
+mod promotion;
 mod proposals;
 mod reads;
 mod reconfigure;
