@@ -13,8 +13,10 @@ use crate::sim::{Micros, SimTime};
 pub const COMMANDS: &[(&str, &str)] = &[
     ("base64", "print standard input as base64"),
     ("bash", "run a script: bash -c 'etcdctl put a 1'"),
+    ("break", "leave a loop, or several: break 2"),
     ("cat", "print standard input, or files"),
     ("clear", "clear the terminal"),
+    ("continue", "go on with the next turn of a loop"),
     ("cut", "print parts of lines: cut -d, -f2"),
     ("dd", "copy bytes: dd if=FROM of=TO bs=1 seek=9000 conv=notrunc"),
     ("date", "print the date and time of this world"),
