@@ -4,6 +4,7 @@ mod datadriven;
 mod disasters;
 mod etcdctl;
 mod etcdutl;
+mod hostile;
 mod lab;
 mod lessons;
 mod lives;
