@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 PORT ?= 8080
 SEEDS ?= 5000
+ROUNDS ?= 100000
 ENGINE := --locked --no-default-features
 # Optimised even for checking: so it shares the macros that the page's own build has compiled.
 PAGE := --locked --release --target wasm32-unknown-unknown --features ui --lib --bin control-plane-lab
@@ -33,6 +34,10 @@ test: ## Everything that must hold: lint, engine, lessons, release page in Chrom
 fuzz: ## Random lives: faults, clients and watches over many seeds, every promise checked (SEEDS=…)
 	@tools/setup.sh rust
 	cargo run $(ENGINE) --profile fast --bin lab -- fuzz --seeds $(SEEDS)
+
+fuzz-inputs: ## Hostile inputs for everything that reads bytes from outside (ROUNDS=… for each reader)
+	@tools/setup.sh rust
+	ROUNDS=$(ROUNDS) cargo test $(ENGINE) --profile fast --test it hostile -- --nocapture
 
 check-raft: ## The Raft core in every state that a small group can reach; takes minutes
 	@tools/setup.sh rust
@@ -85,4 +90,4 @@ dist/index.html: $(PAGE_SOURCES)
 	trunk build --release
 	@touch $@
 
-.PHONY: help run test fuzz check-raft bless lint dist bench split fonts clean lint-only lessons-only
+.PHONY: help run test fuzz fuzz-inputs check-raft bless lint dist bench split fonts clean lint-only lessons-only

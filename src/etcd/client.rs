@@ -761,8 +761,10 @@ impl Client {
             // Simplified: upstream passes it on to these too.
             let revision = response.header.as_ref().map_or(0, |header| header.revision);
             let told = |watch: &Watch| watch.server_id.is_some() && watch.request.start_revision <= revision + 1;
-            for (&watch, _) in self.watches.iter().filter(|(_, watch)| told(watch)) {
-                self.events.push(ClientEvent::Watch { watch, result: Ok(response.clone()) });
+            for (&key, watch) in self.watches.iter_mut().filter(|(_, watch)| told(watch)) {
+                // It has everything up to there, and goes on behind it elsewhere.
+                watch.request.start_revision = revision + 1;
+                self.events.push(ClientEvent::Watch { watch: key, result: Ok(response.clone()) });
             }
             return;
         }

@@ -30,6 +30,7 @@ use super::membership::{ConfigChangeContext, Membership};
 use super::metrics::{self, Metrics};
 use super::mvcc::{KvStore, WatchableStore};
 use super::peers::Peers;
+use super::promotion::Promotions;
 use super::proposals::{Proposals, Purpose};
 use super::reads::Reads;
 use super::reconfigure::Transfer;
@@ -137,6 +138,7 @@ pub struct Member {
     pub(super) reads: Reads,
     pub(super) transfers: Vec<Transfer>,
     pub(super) leasing: Leasing,
+    pub(super) promotions: Promotions,
     pub(super) compactor: Compactor,
     pub(super) corruption: Corruption,
     /// Calls whose tokens this member cannot judge yet.
@@ -361,6 +363,7 @@ impl Member {
             reads: Reads::new(first),
             transfers: Vec::new(),
             leasing: Leasing::default(),
+            promotions: Promotions::default(),
             compactor: Compactor::new(cluster.settings.auto_compaction, now.now),
             corruption: Corruption::default(),
             unjudged: Vec::new(),
@@ -504,6 +507,8 @@ impl Member {
             Wire::Members { .. } => {}
             Wire::LeaseAsk { number, ask } => self.lease_asked(at, from, *number, *ask, out),
             Wire::LeaseTell { number, tell } => self.lease_told(*number, tell.clone(), out),
+            Wire::PromoteAsk { number, id } => self.promotion_asked(at, from, *number, *id, out),
+            Wire::PromoteTell { number, tell } => self.promotion_told(*number, tell, out),
             Wire::HashKvAsk { number, revision } => self.hash_asked(from, *number, *revision, out),
             Wire::HashKvTell { number, tell } => self.hash_told(at, from, *number, tell, out),
             Wire::Client { conn, number, frame } => self.serve(at, from, *conn, *number, frame, out),
@@ -593,6 +598,7 @@ impl Member {
         }
         self.expire_proposals(at, out);
         self.tend_leases(at, out);
+        self.tend_promotions(at, out);
         self.finish_transfers(at.now, out);
         self.expire_snapshots(at);
         self.publish(at, out);
@@ -970,7 +976,10 @@ impl Member {
 
     /// A change that does not fit any more when it comes back changes nothing; its proposer hears why.
     fn apply_conf_change(&mut self, at: Moment, entry: &Entry, out: &mut Outbox) {
-        let mut change = conf_change(entry).expect("every entry was encoded by a member");
+        // No member encoded this: the log is damaged, and etcd panics.
+        let Some(mut change) = conf_change(entry) else {
+            return self.panic("unmarshal should never fail: not a ConfChange".to_owned(), out);
+        };
         let result = self.applier.membership.validate(&change);
         let subject = change.node_id;
         match result {
@@ -978,10 +987,21 @@ impl Member {
             Err(_) => change.node_id = PeerId::NONE,
         }
         let id = change.id;
-        self.conf_state = self.with_node(at, |node| node.apply_conf_change(change));
-        let Some(Purpose::Answer(call)) = self.proposals.take(id) else { return };
-        let result = result.map(|()| self.reconfigured(&call.request, subject)).map_err(Status::from);
-        self.answer(call.conn, call.call, &call.request, result, out);
+        match self.with_node(at, |node| node.try_apply_conf_change(change)) {
+            Ok(conf_state) => self.conf_state = conf_state,
+            Err(error) => return self.panic(error.to_string(), out),
+        }
+        match self.proposals.take(id) {
+            Some(Purpose::Answer(call)) => {
+                let result = result.map(|()| self.reconfigured(&call.request, subject)).map_err(Status::from);
+                self.answer(call.conn, call.call, &call.request, result, out);
+            }
+            Some(Purpose::Promote(host, number)) => {
+                let result = result.map(|()| self.applier.membership.list()).map_err(Status::from);
+                self.tell_promotion(host, number, result, out);
+            }
+            _ => {}
+        }
     }
 
     /// The cluster is another now.

@@ -36,6 +36,7 @@ pub mod membership;
 pub mod metrics;
 pub mod mvcc;
 pub mod peers;
+mod promotion;
 mod proposals;
 mod reads;
 mod reconfigure;

@@ -11,7 +11,7 @@ use super::member::{Member, Moment};
 use super::server::Call;
 use super::{Outbox, api};
 use crate::raft::{ConfChange, PeerId};
-use crate::sim::SimTime;
+use crate::sim::{HostId, SimTime};
 use bytes::Bytes;
 use prost::Message as _;
 use std::collections::{BTreeMap, VecDeque};
@@ -52,6 +52,8 @@ pub enum Purpose {
     Refuse(Call, EtcdError),
     /// A client logs in; its password was right at this auth revision.
     Login(Call, u64),
+    /// Another member passed on what its client asks: it is told what comes of it under this number.
+    Promote(HostId, u64),
     Publish,
     Version,
     Alarm,
@@ -162,10 +164,10 @@ impl Member {
         (id, request.encode_to_vec().into())
     }
 
-    /// Puts a change of the cluster into the log; its caller is answered when it is applied here.
-    pub(super) fn propose_change(&mut self, at: Moment, call: Call, change: ConfChange, out: &mut Outbox) {
+    /// Puts a change of the cluster into the log; who asked is answered when it is applied here.
+    pub(super) fn propose_change(&mut self, at: Moment, purpose: Purpose, change: ConfChange, out: &mut Outbox) {
         let id = self.proposals.next_id();
-        self.submit(at, id, Proposed::Change(ConfChange { id, ..change }), Purpose::Answer(call), out);
+        self.submit(at, id, Proposed::Change(ConfChange { id, ..change }), purpose, out);
     }
 
     fn submit(&mut self, at: Moment, id: u64, proposed: Proposed, purpose: Purpose, out: &mut Outbox) {
@@ -239,6 +241,10 @@ impl Member {
             Purpose::Login(call, _) => {
                 let result = result.map(|response| response.expect("a login is answered with a token"));
                 self.answer(call.conn, call.call, &call.request, result, out);
+            }
+            Purpose::Promote(host, number) => {
+                let result = result.map(|_| self.applier.membership.list());
+                self.tell_promotion(host, number, result, out);
             }
             Purpose::Publish if result.is_err() => self.published = false,
             Purpose::Version => self.proposing_version = false,

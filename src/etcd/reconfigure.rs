@@ -8,6 +8,7 @@ use super::api::*;
 use super::error::{EtcdError, Status};
 use super::member::{Member, Moment};
 use super::membership::{self, ConfigChangeContext};
+use super::proposals::Purpose;
 use super::server::Call;
 use crate::raft::{ConfChange, ConfChangeType, Index, PeerId};
 use crate::sim::{EPOCH_SECONDS, Micros, SimTime};
@@ -30,7 +31,13 @@ impl Member {
             Request::MemberAdd(add) => self.member_add(at, add),
             Request::MemberRemove(remove) => self.member_remove(at, PeerId(remove.id)),
             Request::MemberUpdate(update) => self.member_update(update),
-            Request::MemberPromote(promote) => self.member_promote(PeerId(promote.id)),
+            Request::MemberPromote(promote) => match self.member_promote(PeerId(promote.id)) {
+                Err(EtcdError::NotLeader) => {
+                    self.pass_on_promotion(at, call.clone(), promote.id, out);
+                    return true;
+                }
+                result => result,
+            },
             Request::MoveLeader(transfer) => {
                 self.move_leader(at, call, PeerId(transfer.target_id), out);
                 return true;
@@ -40,7 +47,7 @@ impl Member {
         match result {
             Ok((change_type, node_id, context)) => {
                 let change = ConfChange { id: 0, change_type, node_id, context: context.encode() };
-                self.propose_change(at, call.clone(), change, out);
+                self.propose_change(at, Purpose::Answer(call.clone()), change, out);
             }
             Err(error) => self.answer(call.conn, call.call, &call.request, Err(error.into()), out),
         }
@@ -87,8 +94,7 @@ impl Member {
     }
 
     /// Only the leader knows how far a learner has come.
-    // Simplified: another member refuses instead of passing the request on to the leader.
-    fn member_promote(&self, id: PeerId) -> Result<Planned, EtcdError> {
+    pub(super) fn member_promote(&self, id: PeerId) -> Result<Planned, EtcdError> {
         if self.lead() != self.id {
             return Err(EtcdError::NotLeader);
         }
@@ -162,7 +168,7 @@ impl Member {
     }
 }
 
-type Planned = (ConfChangeType, PeerId, ConfigChangeContext);
+pub(super) type Planned = (ConfChangeType, PeerId, ConfigChangeContext);
 
 /// URLs in order, each `http://host:port` or `https://host:port`.
 fn checked_urls(urls: &[String]) -> Result<Vec<String>, EtcdError> {

@@ -21,7 +21,7 @@ mod record;
 mod tests;
 
 use crate::etcd::{MemberNote, Note, Outbox};
-use crate::raft::{Entry, EntryId, HardState, Index, SnapshotMetadata};
+use crate::raft::{Entry, EntryId, HardState, Index, PeerId, SnapshotMetadata};
 use crate::sim::disk::File;
 use crate::sim::{Disk, FileName};
 use bytes::{Buf, Bytes};
@@ -36,6 +36,8 @@ const NEW: &str = "wal.tmp";
 
 /// Upstream's `SegmentSizeBytes`.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+/// Elections for longer than there will be computers.
+const TERM_MAX: u64 = u64::MAX >> 1;
 /// `--max-wals`.
 const SEGMENTS_MAX: usize = 5;
 
@@ -231,6 +233,10 @@ pub enum WalError {
     FileNotFound,
     /// Entries are missing.
     SliceOutOfRange,
+    /// It is of no member, or of two.
+    MetadataConflict,
+    /// A term that nobody could reach.
+    TermOutOfRange,
 }
 
 impl fmt::Display for WalError {
@@ -240,6 +246,8 @@ impl fmt::Display for WalError {
             WalError::UnexpectedEof => "unexpected EOF",
             WalError::FileNotFound => "wal: file not found",
             WalError::SliceOutOfRange => "wal: slice bounds out of range",
+            WalError::MetadataConflict => "wal: conflicting metadata found",
+            WalError::TermOutOfRange => "wal: term out of range",
         })
     }
 }
@@ -321,12 +329,10 @@ impl Recovered {
             match record::next(&mut reader, is_last && !cut_torn_tail)? {
                 Next::End => return Ok(()),
                 Next::Torn(_) if !is_last => return Err(WalError::UnexpectedEof),
-                Next::Torn(record) => {
-                    record.into_iter().for_each(|record| self.take(record));
-                    return Ok(());
-                }
+                Next::Torn(Some(record)) => return self.take(record),
+                Next::Torn(None) => return Ok(()),
                 Next::Record(record) => match record.filter(|record| self.encoder.follows(record)) {
-                    Some(record) => self.take(record),
+                    Some(record) => self.take(record)?,
                     // Nothing behind it: the power failed while it was written. Otherwise the disk lies.
                     None if reader.has_remaining() || !is_last => return Err(WalError::CrcMismatch),
                     None => return Ok(()),
@@ -336,10 +342,16 @@ impl Recovered {
         }
     }
 
-    fn take(&mut self, record: Record) {
+    fn take(&mut self, record: Record) -> Result<(), WalError> {
         match record.data {
             Data::Crc => {}
-            Data::Metadata { node_id, cluster_id } => (self.node_id, self.cluster_id) = (node_id, cluster_id),
+            Data::Metadata { node_id, cluster_id } => {
+                let other = self.is_whole() && (self.node_id, self.cluster_id) != (node_id, cluster_id);
+                if other || node_id == 0 || PeerId(node_id).is_local_target() {
+                    return Err(WalError::MetadataConflict);
+                }
+                (self.node_id, self.cluster_id) = (node_id, cluster_id);
+            }
             Data::State(state) => self.hard_state = state,
             Data::Entry(entry) => {
                 // A later record of an index replaces the earlier one and all that followed it.
@@ -355,14 +367,24 @@ impl Recovered {
                 self.snapshot = snapshot;
             }
         }
+        Ok(())
     }
 
     /// Whether what was read is one log without gaps.
     fn settle(mut self) -> Result<Recovered, WalError> {
         let covered = self.entries.iter().take_while(|entry| entry.index <= self.snapshot.index).count();
         self.entries.drain(..covered);
-        let indices = (self.snapshot.index.0..).skip(1);
-        let gapless = self.entries.iter().zip(indices).all(|(entry, index)| entry.index.0 == index);
-        if gapless { Ok(self) } else { Err(WalError::SliceOutOfRange) }
+        let start = self.snapshot.index.0;
+        let gapless =
+            self.entries.iter().zip(1..).all(|(entry, place)| entry.index.0.checked_sub(start) == Some(place));
+        if !gapless {
+            return Err(WalError::SliceOutOfRange);
+        }
+        // Simplified: upstream counts on, from the largest number to zero.
+        let terms = self.entries.iter().map(|entry| entry.term).chain([self.hard_state.term, self.snapshot.term]);
+        if terms.max().is_some_and(|term| term.0 > TERM_MAX) {
+            return Err(WalError::TermOutOfRange);
+        }
+        Ok(self)
     }
 }

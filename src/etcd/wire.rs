@@ -6,7 +6,7 @@
 
 use super::api::{self, Request, Response, WatchRequest, WatchResponse};
 use super::client::ClientId;
-use super::error::{EtcdError, Status};
+use super::error::{Code, EtcdError, Status};
 use super::http::{HttpRequest, HttpResponse};
 use crate::raft;
 use prost::Message as _;
@@ -62,6 +62,15 @@ pub enum Wire {
     LeaseTell {
         number: u64,
         tell: LeaseTell,
+    },
+    /// A learner is to become a voter, which only the leader can decide: `POST /members/promote/ID`.
+    PromoteAsk {
+        number: u64,
+        id: u64,
+    },
+    PromoteTell {
+        number: u64,
+        tell: Result<Vec<api::Member>, Status>,
     },
     /// The leader compares what members hold: `POST /members/hashkv`.
     HashKvAsk {
@@ -147,7 +156,9 @@ impl Wire {
             }
             Wire::Greet { .. } | Wire::LinkHeartbeat | Wire::SnapshotTaken | Wire::Gone | Wire::MembersAsk => 0,
             Wire::Members { members, .. } => members.iter().map(prost::Message::encoded_len).sum(),
-            Wire::LeaseAsk { .. } | Wire::HashKvAsk { .. } => PEER_OVERHEAD,
+            Wire::PromoteTell { tell: Ok(members), .. } => members.iter().map(prost::Message::encoded_len).sum(),
+            Wire::PromoteTell { tell: Err(status), .. } => status.message.len(),
+            Wire::LeaseAsk { .. } | Wire::HashKvAsk { .. } | Wire::PromoteAsk { .. } => PEER_OVERHEAD,
             Wire::LeaseTell { tell: LeaseTell::TimeToLive(response), .. } => PEER_OVERHEAD + response.encoded_len(),
             Wire::LeaseTell { .. } | Wire::HashKvTell { .. } => PEER_OVERHEAD,
             Wire::Client { frame, .. } => frame.size(),
@@ -192,6 +203,13 @@ impl fmt::Display for Wire {
             Wire::LeaseTell { tell: LeaseTell::Again, .. } | Wire::HashKvTell { tell: Err(_), .. } => {
                 f.write_str("400 Bad Request")
             }
+            Wire::PromoteAsk { id, .. } => write!(f, "POST /members/promote/{id}"),
+            Wire::PromoteTell { tell: Ok(_), .. } => f.write_str("200 OK, members"),
+            Wire::PromoteTell { tell: Err(status), .. } => match status.code {
+                Code::NotFound => f.write_str("404 Not Found"),
+                Code::FailedPrecondition => f.write_str("412 Precondition Failed"),
+                _ => f.write_str("500 Internal Server Error"),
+            },
             Wire::HashKvAsk { .. } => f.write_str("POST /members/hashkv"),
             Wire::HashKvTell { tell: Ok(_), .. } => f.write_str("200 OK, hash"),
             Wire::Client { frame, .. } => f.write_str(frame.name()),

@@ -404,7 +404,12 @@ pub fn verdict(wire: &Wire) -> Option<bool> {
         Wire::Gone => Some(false),
         Wire::LeaseTell { tell, .. } => Some(!matches!(tell, LeaseTell::NotFound | LeaseTell::Again)),
         Wire::HashKvTell { tell, .. } => Some(tell.is_ok()),
-        Wire::LinkHeartbeat | Wire::MembersAsk | Wire::LeaseAsk { .. } | Wire::HashKvAsk { .. } => None,
+        Wire::PromoteTell { tell, .. } => Some(tell.is_ok()),
+        Wire::LinkHeartbeat
+        | Wire::MembersAsk
+        | Wire::LeaseAsk { .. }
+        | Wire::HashKvAsk { .. }
+        | Wire::PromoteAsk { .. } => None,
         Wire::Client { frame, .. } => match frame {
             Frame::Answer { result, .. } => Some(result.is_ok()),
             Frame::HttpAnswer(response) => Some(response.status < 400),

@@ -158,6 +158,9 @@ fn fields(lab: &Lab, wire: &Wire) -> Vec<(&'static str, String)> {
             vec![("asks", format!("how long does lease {id:x} last"))]
         }
         Wire::LeaseTell { tell, .. } => vec![("says", lease_told(tell))],
+        Wire::PromoteAsk { id, .. } => vec![("asks", format!("make learner {id:x} a voter"))],
+        Wire::PromoteTell { tell: Ok(members), .. } => vec![("members", members.len().to_string())],
+        Wire::PromoteTell { tell: Err(status), .. } => vec![("error", status.message.clone())],
         Wire::HashKvAsk { revision, .. } => vec![("asks", format!("hash of the store at revision {revision}"))],
         Wire::HashKvTell { tell: Ok(hashed), .. } => vec![("hash", hashed.hash.to_string())],
         Wire::HashKvTell { tell: Err(error), .. } => vec![("error", error.text().to_owned())],

@@ -300,6 +300,10 @@ fn sent(lab: &Lab, event: &TraceEvent, name: &str, to: HostId, wire: &Wire) -> S
         }
         Wire::LeaseAsk { .. } => format!("{name} asked {to_name}, which counts the leases, about one"),
         Wire::LeaseTell { .. } => format!("{name} told {to_name} about a lease"),
+        Wire::PromoteAsk { .. } => {
+            format!("{name} passed on to {to_name}, which leads, that a learner is to become a voter")
+        }
+        Wire::PromoteTell { .. } => format!("{name} told {to_name} what came of promoting a learner"),
         Wire::HashKvAsk { .. } => format!("{name} asked {to_name} for the hash of its store"),
         Wire::HashKvTell { .. } => format!("{name} told {to_name} the hash of its store"),
         Wire::Peer(message) => raft_sent(lab, event, name, &to_name, message),

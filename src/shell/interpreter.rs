@@ -847,6 +847,7 @@ impl Shell {
                 ok(lines.map(|(number, _, text)| format!("[{number}]+  {:<24}{text} &\n", "Running")).collect())
             }
             "kill" | "fg" | "wait" => self.job_control(name, arguments, asks),
+            "break" | "continue" => Some(self.leave_loops(name, arguments)),
             "exit" if self.interactive => ok("This terminal stays open; close it with its own button.\n".to_owned()),
             "exit" => {
                 let status = arguments.first().and_then(|status| status.parse::<u8>().ok());
@@ -855,6 +856,39 @@ impl Shell {
             }
             _ => None,
         }
+    }
+
+    /// `break` and `continue`, which may name how many loops they leave.
+    fn leave_loops(&mut self, name: &str, arguments: &[String]) -> (String, String, i32) {
+        let said = |text: String, status| (String::new(), format!("bash: {name}: {text}\n"), status);
+        let is_loop = |frame: &Frame| matches!(frame, Frame::For { .. });
+        if !self.frames.iter().any(is_loop) {
+            return said("only meaningful in a `for', `while', or `until' loop".to_owned(), 0);
+        }
+        // As in bash: what is no number ends the line, a number that is none of a loop ends every loop.
+        let levels = match arguments {
+            [] => 1,
+            [number] => match number.parse::<i64>() {
+                Ok(levels) => levels,
+                Err(_) => {
+                    self.frames.clear();
+                    return said(format!("{number}: numeric argument required"), 128);
+                }
+            },
+            [..] => {
+                self.frames.clear();
+                return said("too many arguments".to_owned(), 1);
+            }
+        };
+        let loops = self.frames.iter().enumerate().rev().filter(|(_, frame)| is_loop(frame)).map(|(at, _)| at);
+        let left = if levels < 1 { usize::MAX } else { usize::try_from(levels).unwrap_or(usize::MAX) };
+        let outermost = loops.take(left).last().unwrap_or(0);
+        let stays = name == "continue" && levels >= 1;
+        self.frames.truncate(outermost + usize::from(stays));
+        if levels < 1 {
+            return said(format!("{levels}: loop count out of range"), 1);
+        }
+        (String::new(), String::new(), 0)
     }
 
     fn job_control(&mut self, name: &str, arguments: &[String], asks: &mut Asks) -> Option<(String, String, i32)> {

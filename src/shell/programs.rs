@@ -14,8 +14,10 @@ use crate::sim::{Micros, SimTime};
 pub const COMMANDS: &[(&str, &str)] = &[
     ("base64", "print standard input as base64"),
     ("bash", "run a script: bash -c 'etcdctl put a 1'"),
+    ("break", "leave a loop, or several: break 2"),
     ("cat", "print standard input, or files"),
     ("clear", "clear the terminal"),
+    ("continue", "go on with the next turn of a loop"),
     ("curl", "ask a member by HTTP: curl http://etcd-1:2379/metrics"),
     ("cut", "print parts of lines: cut -d, -f2"),
     ("dd", "copy bytes: dd if=FROM of=TO bs=1 seek=9000 conv=notrunc"),

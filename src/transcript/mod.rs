@@ -18,7 +18,7 @@
 //! |---|---|---|
 //! | `world SCENARIO` | a new world | |
 //! | `$ COMMAND` | types it into terminal 1 and lets time run until it is done | what it printed; `stderr\|` before errors; `[exit N]` |
-//! | `2$ COMMAND` | types it into terminal 2 and lets time run for a while | |
+//! | `2$ COMMAND` | types it into terminal 2, or another, and lets time run for a while | |
 //! | `screen N` | | what terminal N printed since it was last looked at |
 //! | `interrupt N` | Ctrl-C, and lets time run for a while | |
 //! | `fault …` | see `sim::fault`; `{leader}`, `{follower}`, `{follower2}` name members by their role now | |
@@ -38,7 +38,7 @@ use std::fmt::Write as _;
 /// How old a world is before its first line: old enough to have a leader.
 const START: SimTime = SimTime(2_000_000);
 /// How long a command may take.
-const PATIENCE: Micros = Micros::from_secs(60);
+const PATIENCE: Micros = Micros::from_secs(120);
 /// How long time runs after a line into a second terminal.
 const A_WHILE: Micros = Micros::from_millis(500);
 const STEPS_MAX: u64 = 5_000_000;
@@ -85,8 +85,8 @@ impl Runner {
             }
             return self.screen(0);
         }
-        if let Some(command) = line.strip_prefix("2$ ") {
-            self.act(&format!("line 2 {command}"))?;
+        if let Some((terminal, command)) = line.split_once("$ ").filter(|(it, _)| it.parse::<u8>().is_ok()) {
+            self.act(&format!("line {terminal} {command}"))?;
             return self.wait(A_WHILE);
         }
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));

@@ -4,6 +4,7 @@ mod datadriven;
 mod disasters;
 mod etcdctl;
 mod etcdutl;
+mod hostile;
 mod imports;
 mod k8s_codec;
 mod k8s_recorded;

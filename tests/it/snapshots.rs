@@ -1,12 +1,12 @@
 //! Snapshot files: the recorded ones, those of random stores, and those that were damaged on the way.
 //!
 //! The recorded files are in `tests/testdata/etcd/snapshots`; those in the conformance folder, `../shared/conformance`
-//! or where `LAB_CONFORMANCE` says, are read as well. A longer search for files that upset the readers:
-//! `FUZZ_ROUNDS=1000000 cargo test --no-default-features --test it snapshots::hostile`.
+//! or where `LAB_CONFORMANCE` says, are read as well. Files made to upset the readers are [`crate::hostile`]'s.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use control_plane_lab::etcd::backend::{
@@ -301,46 +301,9 @@ fn no_cut_file_passes() {
     }
 }
 
-/// Says which round it was when a test fails in it.
-struct Round(u64);
-
-impl Drop for Round {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("in round {}: FUZZ_FIRST={} FUZZ_ROUNDS=1 repeats it", self.0, self.0);
-        }
-    }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
-}
-
-/// Files made to upset the readers: no panic, work in proportion to the file, and what is accepted is whole.
-#[test]
-fn hostile_files_are_refused_or_read_whole() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata/etcd/snapshots");
-    let read = |name: &str| fs::read(folder.join(name)).expect("a committed snapshot");
-    let mut seeds = vec![read("snap_small.db"), read("snap_rich.db")];
-    seeds.extend(
-        [0, 5, 60].map(|transactions| random_backend(9, transactions).snapshot().expect("short keys").to_vec()),
-    );
-    seeds.iter_mut().for_each(|file| file.truncate(database_len(file.len() as u64) as usize));
-    let first = number("FUZZ_FIRST").unwrap_or(0);
-    let mut accepted = 0;
-    let rounds = number("FUZZ_ROUNDS").unwrap_or(4_000);
-    for round in first..first + rounds {
-        let says = Round(round);
-        let mut prng = Prng::stream(round, "hostile");
-        let file = upset(&seeds, &mut prng);
-        accepted += u64::from(survive(&file.into()));
-        drop(says);
-    }
-    println!("{rounds} hostile files, {accepted} accepted");
-}
-
-/// Puts a file through everything that reads one. True if it was accepted as a database of etcd.
-fn survive(file: &Bytes) -> bool {
+/// Puts a file through everything that reads one.
+pub fn survive(file: &[u8]) {
+    let file = &Bytes::copy_from_slice(file);
     let (mut read, mut count) = (0, 0);
     for item in items(file) {
         count += 1;
@@ -354,7 +317,7 @@ fn survive(file: &Bytes) -> bool {
     if let Ok(restored) = restore(file, &config) {
         assert!(items(&restored.database).all(|item| item.is_ok()));
     }
-    let Ok(backend) = open(file, HashCheck::Skipped) else { return false };
+    let Ok(backend) = open(file, HashCheck::Skipped) else { return };
     assert!(status.is_ok());
     let written = backend.database().expect("what was read can be written");
     let mut back = open(&seal(&written), HashCheck::Required).expect("what was written can be read");
@@ -366,13 +329,25 @@ fn survive(file: &Bytes) -> bool {
     }
     change(&mut back.store, &mut Prng::stream(1, "later"));
     back.store.hash_kv(0).expect("the present can be hashed");
-    true
+}
+
+fn sound_databases() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata/etcd/snapshots");
+    let read = |name: &str| fs::read(folder.join(name)).expect("a committed snapshot");
+    let random =
+        [0, 5, 60].map(|transactions| random_backend(9, transactions).snapshot().expect("short keys").to_vec());
+    let mut files = vec![read("snap_small.db"), read("snap_rich.db")];
+    files.extend(random);
+    files.iter_mut().for_each(|file| file.truncate(database_len(file.len() as u64) as usize));
+    files
 }
 
 const PAGE: usize = 4096;
 
 /// A file with some malice: bytes, numbers, pages; the metas' checksums are mended half of the time.
-fn upset(seeds: &[Vec<u8>], prng: &mut Prng) -> Vec<u8> {
+pub fn upset(prng: &mut Prng) -> Vec<u8> {
+    static SEEDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let seeds = SEEDS.get_or_init(sound_databases);
     let below = |prng: &mut Prng, n: usize| prng.below(n as u64) as usize;
     let mut file = seeds[below(prng, seeds.len())].clone();
     for _ in 0..1 + prng.below(4) {

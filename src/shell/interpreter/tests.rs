@@ -100,6 +100,20 @@ fn variables_and_substitutions() {
 }
 
 #[test]
+fn loops_are_left() {
+    check("for i in 1 2 3; do if_not=$i; echo $i; break; echo no; done; echo $i $?", "1\n1 0\n", 0);
+    check("for i in 1 2 3; do echo $i | grep -q 2 && continue; echo $i; done", "1\n3\n", 0);
+    check("for i in 1 2; do for j in a b; do echo $i$j; break 2; done; echo no; done; echo $i", "1a\n1\n", 0);
+    check("for i in 1 2; do for j in a b; do echo $i$j; continue 2; done; echo no; done", "1a\n2a\n", 0);
+    check("for i in 1 2; do { ! break 9; }; done; echo $i", "1\n", 0);
+    check("for i in 1 2; do echo $i; break; done > f; cat f", "1\n", 0);
+    check("break; echo $?", "! bash: break: only meaningful in a `for', `while', or `until' loop\n0\n", 0);
+    check("for i in 1 2; do continue 0; done; echo $?", "! bash: continue: 0: loop count out of range\n1\n", 0);
+    check("for i in 1 2; do break x; done; echo no", "! bash: break: x: numeric argument required\n", 128);
+    check("for i in 1 2; do break 1 2; done; echo no", "! bash: break: too many arguments\n", 1);
+}
+
+#[test]
 fn pipes_and_redirections() {
     check("printf 'b\\na\\n' | sort | head -1", "a\n", 0);
     check("for i in 3 1 2; do echo $i; done | sort -r | paste -sd,", "3,2,1\n", 0);
