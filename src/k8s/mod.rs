@@ -5,6 +5,7 @@
 //!
 //! Not here: any server. Everything in this folder so far is a function of its arguments.
 
+pub mod conversion;
 pub mod defaults;
 pub mod encryption;
 pub mod json;
