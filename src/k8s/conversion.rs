@@ -59,6 +59,8 @@ const SHARED: [(&str, &str); 4] = [
 fn store_definition(fields: &mut Map<String, Value>) {
     let Some(Value::Object(spec)) = fields.get_mut("spec") else { return };
     spec.entry("preserveUnknownFields").or_insert(Value::Bool(false));
+    // Defaults and the like are read and written anew; fields of types get back their order.
+    spec.values_mut().for_each(Value::sort_all_objects);
     if let Some(Value::Object(conversion)) = spec.get_mut("conversion")
         && let Some(Value::Object(webhook)) = conversion.remove("webhook")
     {
@@ -138,6 +140,17 @@ mod tests {
             let served = convert(schema, stored, "apiextensions.k8s.io/v1").unwrap();
             assert_eq!(served.to_string(), line["served"].to_string());
         }
+    }
+
+    #[test]
+    fn values_in_schemas_are_sorted() {
+        let schema = Schema::kubernetes();
+        let mut definition: Value = serde_json::from_str(DEFINITIONS.lines().next().unwrap()).unwrap();
+        let default = &mut definition["served"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+            ["default"];
+        *default = json!({"z": 1, "a": {"y": 1, "b": 2}});
+        let stored = convert(schema, definition["served"].clone(), "apiextensions.k8s.io/v1beta1").unwrap();
+        assert!(stored.to_string().contains(r#""default":{"a":{"b":2,"y":1},"z":1}"#));
     }
 
     #[test]
