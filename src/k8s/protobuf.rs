@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+mod frames;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -13,6 +14,7 @@ mod wire;
 use serde_json::{Map, Value};
 
 use super::schema::{MessageId, Schema};
+pub use frames::WatchEvent;
 use wire::{Content, Reader};
 
 /// What every value begins with.

@@ -8,6 +8,9 @@ mod emit;
 #[cfg(test)]
 mod tests;
 
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Number, Value};
 
 use super::meta::quantity::Quantity;
@@ -265,10 +268,16 @@ fn int_or_string(value: Value, path: &Path) -> Result<Value, String> {
 }
 
 fn bytes(text: String) -> Result<Value, String> {
-    match illegal_byte(text.as_bytes()) {
-        // Go passes over line breaks.
-        None => Ok(Value::String(text.replace(['\r', '\n'], ""))),
-        Some(at) => Err(format!("illegal base64 data at input byte {at}")),
+    let illegal = |at| Err(format!("illegal base64 data at input byte {at}"));
+    if let Some(at) = illegal_byte(text.as_bytes()) {
+        return illegal(at);
+    }
+    // Go passes over line breaks, and over bits that no byte has.
+    const LENIENT: GeneralPurpose =
+        GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+    match LENIENT.decode(text.replace(['\r', '\n'], "")) {
+        Ok(bytes) => Ok(Value::String(LENIENT.encode(bytes))),
+        Err(_) => illegal(text.len()),
     }
 }
 

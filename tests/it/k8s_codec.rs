@@ -31,7 +31,10 @@ fn fixtures() {
     } else {
         println!("the folder of upstream's objects is absent: the committed ones are replayed");
     }
-    folders.extend(std::env::split_paths(&further).filter(|folder| !folder.as_os_str().is_empty()));
+    for folder in std::env::split_paths(&further).filter(|folder| !folder.as_os_str().is_empty()) {
+        assert!(folder.is_dir(), "LAB_CONFORMANCE_DIR names {}, which is no folder", folder.display());
+        folders.push(folder);
+    }
     let (mut replayed, mut failures) = (0, Vec::new());
     for fixture in folders.iter().flat_map(|folder| fixtures_below(folder)) {
         replayed += 1;

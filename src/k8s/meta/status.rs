@@ -15,7 +15,7 @@ pub struct Status {
     /// Empty if nothing is known.
     pub reason: &'static str,
     pub message: String,
-    pub details: Option<Details>,
+    pub details: Option<Box<Details>>,
     /// Of a refused page: the token to go on with.
     pub continue_token: String,
 }
@@ -62,14 +62,14 @@ impl Status {
             name: name.to_owned(),
             group: resource.group.to_owned(),
             kind: resource.name.to_owned(),
-            ..self.details.clone().unwrap_or_default()
+            ..*self.details.clone().unwrap_or_default()
         };
-        Status { details: Some(details), ..self }
+        Status { details: Some(Box::new(details)), ..self }
     }
 
     fn retry_after(self, seconds: u32) -> Status {
-        let details = Details { retry_after_seconds: seconds, ..self.details.clone().unwrap_or_default() };
-        Status { details: Some(details), ..self }
+        let details = Details { retry_after_seconds: seconds, ..*self.details.clone().unwrap_or_default() };
+        Status { details: Some(Box::new(details)), ..self }
     }
 
     pub fn not_found(resource: Qualified, name: &str) -> Status {
@@ -168,7 +168,7 @@ impl Status {
 
     pub fn internal(error: &str) -> Status {
         let causes = vec![Cause { message: error.to_owned(), ..Cause::default() }];
-        let details = Some(Details { causes, ..Details::default() });
+        let details = Some(Box::new(Details { causes, ..Details::default() }));
         Status { details, ..Status::new(500, "InternalError", format!("Internal error occurred: {error}")) }
     }
 

@@ -53,7 +53,8 @@ impl<'s> Slots<'s> {
 
     /// The object as Go prints it.
     pub fn emit(self, schema: &Schema) -> Map<String, Value> {
-        let mut map = Map::new();
+        let is_present = |slot: &&Slot| !matches!(slot, Slot::Absent);
+        let mut map = Map::with_capacity(self.values.iter().filter(is_present).count());
         self.emit_into(schema, &mut map);
         map
     }

@@ -48,3 +48,9 @@ fn unknown_fields_are_named() {
     let value = json!({"spec": {"containers": [{}, {"imagee": 1}]}, "metadata": {"labels": {"x": "y"}, "lables": {}}});
     assert_eq!(decode(schema, message, value).unwrap().unknown, ["spec.containers[1].imagee", "metadata.lables"]);
 }
+
+#[test]
+fn base64_is_written_in_one_way() {
+    let value = json!({"data": {"a": "Y\nR==", "b": ""}});
+    check("v1", "Secret", value, r#"{"metadata":{},"data":{"a":"YQ==","b":""}}"#);
+}
