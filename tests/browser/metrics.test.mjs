@@ -40,7 +40,7 @@ test('every chart has a line and a value for each member', async (t) => {
   const page = await open(t, [PUTS]);
   assert.equal(await page.locator('.chart').count(), 8);
   const size = chart(page, 'Database').locator('.values');
-  assert.match(await size.innerText(), /etcd-1\s+\d+ KiB[^]*etcd-2[^]*etcd-3/);
+  assert.match(await size.innerText(), /etcd-1\s+\d+\sKiB[^]*etcd-2[^]*etcd-3/);
   const drawn = await chart(page, 'Puts').locator('path').evaluateAll((paths) => paths.map((path) => path.getAttribute('d')));
   assert.equal(drawn.length, 3);
   // The ten puts are a hill: the line leaves the ground.
