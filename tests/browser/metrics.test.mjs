@@ -37,7 +37,8 @@ const chart = (page, title) => page.locator('.chart').filter({ hasText: title })
 const PUTS = 'for i in $(seq 10); do etcdctl put k $i; done';
 
 test('every chart has a line and a value for each member', async (t) => {
-  const page = await open(t, [PUTS]);
+  // A rate needs a sample before what it counts.
+  const page = await open(t, ['sleep 2', PUTS]);
   assert.equal(await page.locator('.chart').count(), 8);
   const size = chart(page, 'Database').locator('.values');
   assert.match(await size.innerText(), /etcd-1\s+\d+\sKiB[^]*etcd-2[^]*etcd-3/);
