@@ -4,7 +4,7 @@
 //! What should outlive that (a filter, a chosen key) is the page's, not the view's.
 
 use super::browser;
-use super::diagrams::{ClusterView, KeysView, RevisionsView, WatchesView, measure};
+use super::diagrams::{ClusterView, KeysView, MetricsView, RevisionsView, WatchesView, measure};
 use super::store;
 use leptos::ev::KeyboardEvent;
 use leptos::html;
@@ -24,6 +24,7 @@ pub const VIEWS: &[Listed] = &[
     Listed { key: "3", name: "revisions", title: "Revisions", draw: || view! { <RevisionsView/> }.into_any() },
     Listed { key: "4", name: "keys", title: "Keys", draw: || view! { <KeysView/> }.into_any() },
     Listed { key: "5", name: "watches", title: "Watches", draw: || view! { <WatchesView/> }.into_any() },
+    Listed { key: "7", name: "metrics", title: "Metrics", draw: || view! { <MetricsView/> }.into_any() },
 ];
 
 /// A stage narrower than this holds one view, whatever was asked for.

@@ -3,11 +3,13 @@
 pub mod cluster;
 mod empty;
 mod keys;
+mod metrics;
 mod revisions;
 mod watches;
 
 pub use cluster::ClusterView;
 pub use keys::KeysView;
+pub use metrics::MetricsView;
 pub use revisions::RevisionsView;
 pub use watches::WatchesView;
 
