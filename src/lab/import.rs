@@ -118,6 +118,8 @@ pub struct Importer {
     work: Work,
 }
 
+/// There is one, and it is moved once in thousands of items.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 enum Work {
     Reading(Checksum),
@@ -131,7 +133,7 @@ enum Work {
 pub enum Turn {
     /// There is more to do, and of all of it this share in thousandths is done.
     Paused(u32),
-    Done(Import),
+    Done(Box<Import>),
 }
 
 impl Importer {
@@ -208,7 +210,7 @@ impl Importer {
                         Progress::Done(backend) => {
                             let opened = Opened { file: restored.database.clone(), backend: Arc::new(backend) };
                             Arc::make_mut(&mut cluster).opened = Some(opened);
-                            return Ok(Turn::Done(Import { id, cluster, restored: *restored }));
+                            return Ok(Turn::Done(Box::new(Import { id, cluster, restored: *restored })));
                         }
                     }
                 };
@@ -261,7 +263,7 @@ pub fn import(file: &Bytes, scenario: Scenario) -> Result<Import, String> {
     }
     loop {
         if let Turn::Done(import) = importer.run(usize::MAX).map_err(|error| error.to_string())? {
-            return Ok(import);
+            return Ok(*import);
         }
     }
 }

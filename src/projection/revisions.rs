@@ -154,10 +154,11 @@ impl Chart {
         })
     }
 
-    /// What the read at the cut would be typed as.
-    pub fn command(key: &str, cut: Option<i64>) -> String {
+    /// What the read at the cut would be typed as; a key that nobody can type has no such line.
+    pub fn command(key: &[u8], cut: Option<i64>) -> Option<String> {
+        let key = std::str::from_utf8(key).ok().filter(|key| !key.chars().any(char::is_control))?;
         let key = quoted(key);
-        cut.map_or_else(|| format!("etcdctl get {key}"), |cut| format!("etcdctl get {key} --rev={cut}"))
+        Some(cut.map_or_else(|| format!("etcdctl get {key}"), |cut| format!("etcdctl get {key} --rev={cut}")))
     }
 }
 
@@ -179,7 +180,7 @@ pub fn last_read(lab: &Lab) -> Option<(EventId, i64)> {
 }
 
 /// A word as a shell takes it.
-pub fn quoted(word: &str) -> String {
+fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -405,6 +406,13 @@ pub(super) mod tests {
         let lab = world(&["etcdctl put a 1", "etcdctl get a --rev=2", "etcdctl get --rev 3 a", "etcdctl get a"]);
         assert_eq!(last_read(&lab).map(|(_, revision)| revision), Some(3));
         assert_eq!(last_read(&world(&["etcdctl put a --rev=9"])), None);
+    }
+
+    #[test]
+    fn a_key_is_quoted_for_the_shell() {
+        assert_eq!(Chart::command(b"/a/b", Some(4)).unwrap(), "etcdctl get /a/b --rev=4");
+        assert_eq!(Chart::command(b"it's", None).unwrap(), r"etcdctl get 'it'\''s'");
+        assert_eq!(Chart::command(b"\xff", None), None);
     }
 
     #[test]

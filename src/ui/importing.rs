@@ -80,7 +80,7 @@ impl Importing {
             let until = browser::now() + TURN_MS;
             while browser::now() < until {
                 match importer.run(ITEMS).map_err(|error| error.to_string())? {
-                    Turn::Done(import) => return Ok(Some(Arc::new(import))),
+                    Turn::Done(import) => return Ok(Some(Arc::from(import))),
                     Turn::Paused(share) => self.show(file, share),
                 }
             }
@@ -103,7 +103,7 @@ impl Importing {
 #[component]
 pub fn ImportProgress() -> impl IntoView {
     let importing = expect_context::<Importing>();
-    let shown = move || {
+    move || {
         let (name, share) = importing.under_way.get()?;
         let text = format!("Reading {name}: {} %. The file stays on this machine.", share / 10);
         Some(view! {
@@ -113,6 +113,5 @@ pub fn ImportProgress() -> impl IntoView {
                 <button class="button" type="button" on:click=move |_| importing.cancelled.set(true)>"Cancel"</button>
             </div>
         })
-    };
-    shown
+    }
 }

@@ -416,7 +416,7 @@ fn start_member(input: &[u8]) {
         if member.has_stopped() || due.is_empty() {
             return;
         }
-        at.now = at.now + Micros(50_000);
+        at.now += Micros(50_000);
         let note = due.remove(0);
         member.wake(at, note, &mut out);
     }

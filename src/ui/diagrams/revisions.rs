@@ -254,7 +254,7 @@ fn Told(chart: Memo<Option<Chart>>) -> impl IntoView {
         chart.with(|chart| {
             let chart = chart.as_ref()?;
             let row = chart.rows.iter().find(|row| Some(&row.key) == key.as_ref())?;
-            Some((row.name.clone(), row.seen.clone(), chart.refused))
+            Some((row.key.clone(), row.seen.clone(), chart.refused))
         })
     });
     let told = move || match chosen.get() {
@@ -263,8 +263,8 @@ fn Told(chart: Memo<Option<Chart>>) -> impl IntoView {
             Some(cut) => format!("get --rev={cut} sees this cut. Choose a key to read it."),
         }
         .into_any(),
-        Some((name, seen, refused)) => {
-            let line = Chart::command(&name, browse.cut.get());
+        Some((key, seen, refused)) => {
+            let line = Chart::command(&key, browse.cut.get());
             let answer = match (refused, seen) {
                 (true, _) => {
                     view! { <span class="wrong">"etcdserver: mvcc: required revision has been compacted"</span> }
@@ -280,7 +280,7 @@ fn Told(chart: Memo<Option<Chart>>) -> impl IntoView {
                 }
             };
             view! {
-                <Runnable line />
+                {line.map(|line| view! { <Runnable line /> })}
                 {answer}
                 <button class="link" type="button" on:click=move |_| stage.show("keys")>"All about this key"</button>
             }
