@@ -15,16 +15,18 @@ const IMPORTS = /("\.\/[\w-]+_bg\.js": import0,)/;
 const digest = (content) => createHash('sha384').update(content).digest('base64');
 const hashed = (content) => createHash('sha256').update(content).digest('hex').slice(0, 16);
 
+/** Those of our modules or functions that a name mentions. */
+const ours = (name) => [...new Set(name.match(/control_plane_lab(::[A-Za-z_0-9]+)*/g))].join(' + ');
+
 /**
  * The module of a function by its name: all before its own; of `<Type as Trait>::method` both. Lists go by modules and
- * not by functions, so that they stay true while code changes. What the compiler writes to let go of a value belongs to
- * the first of our modules that the value's type names, or else to that type's own.
+ * not by functions, so that they stay true while code changes. What a library wrote for any type, and the compiler made
+ * for some of ours, belongs to all of ours that it names, for each part of the library.
  */
 export function moduleOf(name) {
   if (name.startsWith('Closure(')) return 'closures for the browser';
-  const dropped = name.match(/^core::ptr::drop_in_place<(.*)>$/)?.[1];
-  if (dropped !== undefined) return `drop of ${dropped.match(/control_plane_lab(::[a-z_]+)*/)?.[0] ?? dropped.match(/^[^<]*/)[0]}`;
-  return name.replace(/(::\{\{[^}]*\}\})+/g, '').replace(/::[^:<>]+$/, '');
+  if (!/^<?control_plane_lab/.test(name) && ours(name)) return `${name.match(/[a-z_]+(::[a-z_]+)*/)[0]} for ${ours(name)}`;
+  return name.replace(/(::\{[^}]*\}+)+/g, '').replace(/::[^:<>]+$/, '');
 }
 
 /** Splits the code in a folder, unless it is split. */

@@ -1,5 +1,8 @@
 //! What a lease promises: granted or renewed, it lives for its time to live from the moment at which that was asked, unless
 //! somebody ends it.
+//!
+//! What a leader says that has a successor and does not know it binds nobody: 3.5 does not ask the others before it renews
+//! a lease, and so such a leader goes on for up to an election time-out.
 
 use super::{History, Truth};
 use crate::etcd::api::{LeaseRevokeRequest, Request, Response};
@@ -13,6 +16,11 @@ pub fn judge(history: &History, truth: &Truth) -> Vec<String> {
     let mut problems = Vec::new();
     for operation in history.acknowledged() {
         let Some((id, ttl)) = operation.answer.as_ref().and_then(|(_, response)| promised(response)) else { continue };
+        if let Some((at, Response::LeaseKeepAlive(renewed))) = &operation.answer
+            && renewed.header.as_ref().is_some_and(|header| truth.is_over(header.raft_term, *at))
+        {
+            continue;
+        }
         let until = operation.asked + Micros::from_secs(ttl);
         let end = truth.took_effect(&Request::LeaseRevoke(LeaseRevokeRequest { id }));
         if let Some(end) = end.filter(|end| *end < until && !ended_by_hand.contains(&id)) {

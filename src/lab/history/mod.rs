@@ -105,14 +105,19 @@ pub struct Truth {
     applier: Applier,
     /// Compactions in the order in which they were asked for, and since when.
     compactions: Vec<(SimTime, i64)>,
+    /// Each term's number, and when its first entry was applied.
+    terms: Vec<(u64, SimTime)>,
 }
 
 impl Truth {
     /// Carries out `entries`, which were first applied at the moments of `applied`.
     pub fn of<'a>(entries: impl Iterator<Item = &'a Entry>, applied: impl Iterator<Item = SimTime>) -> Truth {
         let applier = Applier::default();
-        let mut truth = Truth { done: BTreeMap::new(), applier, compactions: Vec::new() };
+        let mut truth = Truth { done: BTreeMap::new(), applier, compactions: Vec::new(), terms: Vec::new() };
         for (entry, first_applied) in entries.zip(applied) {
+            if truth.terms.last().is_none_or(|(last, _)| *last < entry.term.0) {
+                truth.terms.push((entry.term.0, first_applied));
+            }
             if entry.entry_type == EntryType::EntryNormal
                 && let Ok(request) = InternalRaftRequest::decode(entry.data.clone())
             {
@@ -130,6 +135,11 @@ impl Truth {
         }
         let response = self.applier.apply(&request, at);
         self.done.entry(key_of(request)).or_default().push(Done { first_applied, response });
+    }
+
+    /// Whether the leader of a term had a successor by then that had begun to work.
+    pub fn is_over(&self, term: u64, by: SimTime) -> bool {
+        self.terms.iter().any(|(later, since)| *later > term && *since <= by)
     }
 
     /// When a write took effect, if it ever did.
