@@ -16,7 +16,7 @@ const digest = (content) => createHash('sha384').update(content).digest('base64'
 const hashed = (content) => createHash('sha256').update(content).digest('hex').slice(0, 16);
 
 /** Those of our modules or functions that a name mentions. */
-const ours = (name) => [...new Set(name.match(/control_plane_lab(::[A-Za-z_0-9]+)*/g))].join(' + ');
+const ours = (name) => [...new Set(name.match(/control_plane_lab(::[a-z_0-9]+)*/g))].join(' + ');
 
 /**
  * The module of a function by its name: all before its own; of `<Type as Trait>::method` both. Lists go by modules and
