@@ -42,6 +42,7 @@ const run = (page, line) => page.evaluate((text) => lab.run(text), line);
 test('it opens in a fresh cluster, stays on the machine, and a saved world asks for it again', async (t) => {
   const page = await newPage(t, browser);
   await boot(page, server.url);
+  await page.locator('.lesson-step').first().waitFor();
   const sent = [];
   page.context().on('request', (request) => request.method() !== 'GET' && sent.push(request.url()));
   await choose(page, FILE);
@@ -68,6 +69,8 @@ test('it opens in a fresh cluster, stays on the machine, and a saved world asks 
 test('damage is refused with the reason, and the world stays', async (t) => {
   const page = await newPage(t, browser);
   await boot(page, server.url);
+  // The first lesson brings a world of its own.
+  await page.locator('.lesson-step').first().waitFor();
   await run(page, 'etcdctl put mine 1');
   const bytes = readFileSync(FILE);
   bytes[9000] ^= 1;
