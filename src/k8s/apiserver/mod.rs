@@ -1,0 +1,5 @@
+//! The API server.
+
+mod attributes;
+
+pub use attributes::{Attributes, Decision, Lister, User};
