@@ -119,7 +119,8 @@ fn drop_of_old_type(spec: &mut Value, old: &Value) {
         spec["ports"].as_array_mut().into_iter().flatten().for_each(|port| remove(port, "nodePort"));
     }
     let is_balancer = |spec: &Value| text(spec, "/type") == "LoadBalancer";
-    let dropped: [(&str, fn(&Value) -> bool); 4] = [
+    type Need = fn(&Value) -> bool;
+    let dropped: [(&str, Need); 4] = [
         ("healthCheckNodePort", needs_health_check_port),
         ("allocateLoadBalancerNodePorts", is_balancer),
         ("loadBalancerClass", is_balancer),
