@@ -5,7 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde_json::Value;
+
 use super::names;
+use super::status::quote;
 
 /// All requirements must hold; without any, everything is selected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +56,32 @@ impl Selector {
             values: BTreeSet::from([value.clone()]),
         };
         Selector { requirements: labels.iter().map(equal).collect() }
+    }
+
+    /// The `LabelSelector` of an object. One that is not there selects nothing, which is none.
+    pub fn of_object(selector: &Value) -> Result<Option<Selector>, String> {
+        if selector.is_null() {
+            return Ok(None);
+        }
+        let mut requirements = Vec::new();
+        for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
+            let values = BTreeSet::from([value.as_str().unwrap_or_default().to_owned()]);
+            requirements.push(Requirement::new(key, Operator::Equals, values)?);
+        }
+        for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+            let operator = match expression["operator"].as_str().unwrap_or_default() {
+                "In" => Operator::In,
+                "NotIn" => Operator::NotIn,
+                "Exists" => Operator::Exists,
+                "DoesNotExist" => Operator::DoesNotExist,
+                other => return Err(format!("{} is not a valid label selector operator", quote(other))),
+            };
+            let values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let values = values.map(str::to_owned).collect();
+            requirements.push(Requirement::new(expression["key"].as_str().unwrap_or_default(), operator, values)?);
+        }
+        requirements.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(Some(Selector { requirements }))
     }
 
     pub fn matches(&self, labels: &Labels) -> bool {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Errors, entries, indexed, pods, text};
-use crate::k8s::meta::labels::{Labels, Operator, Requirement, Selector};
+use crate::k8s::meta::labels::{Labels, Selector};
 use crate::k8s::meta::names;
 use crate::k8s::meta::status::FieldError;
 
@@ -58,30 +58,11 @@ fn check_selector(errors: &mut Errors, kind: &str, spec: &Value) {
     let labels = &spec["template"]["metadata"]["labels"];
     let own: Labels =
         entries(labels).map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
-    if read(selector).is_some_and(|selector| !selector.matches(&own)) {
+    let read = Selector::of_object(selector).ok().flatten();
+    if read.is_some_and(|selector| !selector.matches(&own)) {
         let detail = "`selector` does not match template `labels`";
         errors.invalid("spec.template.metadata.labels", labels.clone(), detail);
     }
-}
-
-/// A `LabelSelector` of an object as what it selects; nothing if it makes no sense.
-fn read(selector: &Value) -> Option<Selector> {
-    let mut requirements = Vec::new();
-    for (key, value) in entries(&selector["matchLabels"]) {
-        requirements.push(Requirement::new(key, Operator::In, [value.as_str()?.to_owned()].into()).ok()?);
-    }
-    for (_, expression) in indexed(&selector["matchExpressions"], "") {
-        let operator = match text(expression, "operator") {
-            "In" => Operator::In,
-            "NotIn" => Operator::NotIn,
-            "Exists" => Operator::Exists,
-            "DoesNotExist" => Operator::DoesNotExist,
-            _ => return None,
-        };
-        let values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
-        requirements.push(Requirement::new(text(expression, "key"), operator, values.collect()).ok()?);
-    }
-    Some(Selector { requirements })
 }
 
 fn check_label_selector(errors: &mut Errors, selector: &Value, field: &str) {
