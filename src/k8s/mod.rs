@@ -13,6 +13,7 @@ pub mod defaults;
 pub mod encryption;
 pub mod json;
 pub mod meta;
+pub mod patch;
 pub mod protobuf;
 pub mod registry;
 pub mod schema;
