@@ -12,6 +12,7 @@ pub mod conversion;
 pub mod defaults;
 pub mod encryption;
 pub mod json;
+pub mod managed;
 pub mod meta;
 pub mod patch;
 pub mod protobuf;
