@@ -7,6 +7,7 @@ mod etcdutl;
 mod hostile;
 mod imports;
 mod k8s_codec;
+mod k8s_gates;
 mod k8s_recorded;
 mod lab;
 mod lessons;
