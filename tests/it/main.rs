@@ -8,6 +8,7 @@ mod hostile;
 mod imports;
 mod k8s_codec;
 mod k8s_faces;
+mod k8s_gates;
 mod k8s_recorded;
 mod lab;
 mod lessons;

@@ -14,6 +14,12 @@ pub struct User {
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
+impl User {
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|own| own == group)
+    }
+}
+
 /// A request as authorization sees it: upstream's `RequestInfo` with its user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Attributes {
@@ -32,6 +38,8 @@ pub struct Attributes {
     pub namespace: String,
     pub name: String,
     pub path: String,
+    /// As the query has it, of `list`, `watch` and `deletecollection`; one that does not parse restricts nothing.
+    pub field_selector: String,
 }
 
 /// What an authorizer says; the reason is what a refusal quotes.
@@ -40,6 +48,17 @@ pub enum Decision {
     Allow { reason: String },
     Deny { reason: String },
     NoOpinion { reason: String },
+}
+
+impl Decision {
+    pub fn is_allow(&self) -> bool {
+        matches!(self, Decision::Allow { .. })
+    }
+
+    pub fn reason(&self) -> &str {
+        let (Decision::Allow { reason } | Decision::Deny { reason } | Decision::NoOpinion { reason }) = self;
+        reason
+    }
 }
 
 /// Objects as an API server has them at hand: its caches, which may be a little behind etcd.

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 /// A moment in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time {
     /// Since 1970.
     pub seconds: i64,
