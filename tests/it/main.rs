@@ -20,3 +20,4 @@ mod server;
 mod snapshots;
 mod tidy;
 mod transcripts;
+mod world;
