@@ -808,7 +808,7 @@ pub fn seconds(text: &str) -> Option<Micros> {
 pub fn iso_time(now: SimTime) -> String {
     let seconds = EPOCH_SECONDS + now.0 / 1_000_000;
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil_date(days);
+    let (year, month, day) = civil_date(days as i64);
     let millis = now.0 / 1_000 % 1_000;
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
