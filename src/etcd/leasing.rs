@@ -7,17 +7,17 @@
 //! Upstream: `server/etcdserver/v3_server.go`, `server/lease/lessor.go` and `server/lease/leasehttp` of 3.5.
 
 use super::api::*;
-use super::error::{EtcdError, Status};
+use super::forwards::{Forward, Forwards};
 use super::internal::InternalRaftRequest;
 use super::lease::{Lessor, REVOKE_RATE, Renewal};
-use super::member::{Member, MemberNote, Moment};
+use super::member::{self, Member, MemberNote, Moment};
 use super::proposals::Purpose;
 use super::server::Call;
 use super::wire::{LeaseAsk, LeaseTell, Wire};
 use super::{Note, Outbox, Rule};
-use crate::raft::{Index, PeerId};
-use crate::sim::{Delivery, HostId, Micros, SimTime};
-use std::collections::{BTreeMap, VecDeque};
+use crate::raft::Index;
+use crate::sim::{HostId, Micros, SimTime};
+use std::collections::VecDeque;
 
 /// How often the lessor looks for leases that have ended.
 const BEAT: Micros = Micros::from_millis(500);
@@ -36,9 +36,8 @@ pub struct Leasing {
     ended: VecDeque<i64>,
     revoking: usize,
     waits: Vec<Wait>,
-    /// What was passed on to the leader.
-    forwards: BTreeMap<u64, Forward>,
-    next_number: u64,
+    /// What was passed on to the leader, with the revision at which it was asked.
+    forwards: Forwards<(i64, LeaseAsk)>,
 }
 
 /// Who asked about a lease.
@@ -60,16 +59,6 @@ struct Wait {
 enum Until {
     Revoked(i64),
     Applied(Index, SimTime),
-}
-
-#[derive(Clone, Debug, Hash)]
-struct Forward {
-    call: Call,
-    revision: i64,
-    ask: LeaseAsk,
-    began: SimTime,
-    /// The leader that has it; none if it must be sent anew.
-    sent: Option<PeerId>,
 }
 
 impl Member {
@@ -205,9 +194,7 @@ impl Member {
             (Asker::Client(call, revision), LeaseTell::Again) => self.forward(at, call, revision, ask, out),
             (Asker::Client(call, revision), tell) => self.answer_lease(call, revision, tell, out),
             (Asker::Peer(host, number), tell) => {
-                let wire = Wire::LeaseTell { number, tell };
-                let bytes = wire.size();
-                out.send(host, wire, bytes, Delivery::Stream);
+                member::tell(host, Wire::LeaseTell { number, tell }, out);
             }
         }
     }
@@ -254,60 +241,42 @@ impl Member {
     // Asking the leader.
 
     fn forward(&mut self, at: Moment, call: Call, revision: i64, ask: LeaseAsk, out: &mut Outbox) {
-        self.leasing.next_number += 1;
-        let forward = Forward { call, revision, ask, began: at.now, sent: None };
-        self.leasing.forwards.insert(self.leasing.next_number, forward);
-        self.send_forward(at, self.leasing.next_number, out);
+        let number = self.leasing.forwards.add(call, (revision, ask), at.now);
+        self.send_forward(at, number, out);
     }
 
     fn send_forward(&mut self, at: Moment, number: u64, out: &mut Outbox) {
         let leader = self.lead();
         if leader == self.id && self.lessor().is_primary() {
-            if let Some(Forward { call, revision, ask, .. }) = self.leasing.forwards.remove(&number) {
+            if let Some(Forward { call, ask: (revision, ask), .. }) = self.leasing.forwards.take(number) {
                 self.serve_lease(at, Asker::Client(call, revision), ask, out);
             }
             return;
         }
-        let Some(forward) = self.leasing.forwards.get_mut(&number) else { return };
         let Some(host) = self.peers.host(leader) else { return };
-        forward.sent = Some(leader);
-        let wire = Wire::LeaseAsk { number, ask: forward.ask };
-        let bytes = wire.size();
-        out.send(host, wire, bytes, Delivery::Stream);
+        if let Some((_, ask)) = self.leasing.forwards.send(number, leader) {
+            member::tell(host, Wire::LeaseAsk { number, ask: *ask }, out);
+        }
     }
 
     /// The other member answered.
     pub(super) fn lease_told(&mut self, number: u64, tell: LeaseTell, out: &mut Outbox) {
         if tell == LeaseTell::Again {
-            if let Some(forward) = self.leasing.forwards.get_mut(&number) {
-                forward.sent = None;
-            }
-        } else if let Some(Forward { call, revision, .. }) = self.leasing.forwards.remove(&number) {
+            self.leasing.forwards.ask_again(number);
+        } else if let Some(Forward { call, ask: (revision, _), .. }) = self.leasing.forwards.take(number) {
             self.answer_lease(call, revision, tell, out);
         }
     }
 
     /// With every heartbeat: what was not sent is sent, what has waited too long is given up.
     pub(super) fn tend_leases(&mut self, at: Moment, out: &mut Outbox) {
-        let leader = self.lead();
-        let numbers: Vec<u64> = self.leasing.forwards.keys().copied().collect();
-        for number in numbers {
-            let forward = &self.leasing.forwards[&number];
-            if at.now.since(forward.began) >= self.cluster.timing.request_timeout() {
-                let error = if leader == PeerId::NONE { EtcdError::NoLeader } else { EtcdError::Timeout };
-                let Some(Forward { call, .. }) = self.leasing.forwards.remove(&number) else { continue };
-                self.answer(call.conn, call.call, &call.request, Err(Status::from(error)), out);
-            } else if forward.sent != Some(leader) {
-                self.send_forward(at, number, out);
-            }
-        }
+        let due = self.leasing.forwards.due(self.lead(), at.now, self.cluster.timing.request_timeout());
+        self.tend(at, due, Member::send_forward, out);
         let too_long =
             |wait: &Wait| matches!(wait.until, Until::Applied(_, since) if at.now.since(since) >= APPLY_TIMEOUT);
         for wait in self.leasing.waits.extract_if(.., |wait| too_long(wait)) {
             if let Asker::Peer(host, number) = wait.asker {
-                let wire = Wire::LeaseTell { number, tell: LeaseTell::Again };
-                let bytes = wire.size();
-                out.send(host, wire, bytes, Delivery::Stream);
+                member::tell(host, Wire::LeaseTell { number, tell: LeaseTell::Again }, out);
             }
         }
     }

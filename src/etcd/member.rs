@@ -21,6 +21,7 @@ use super::cluster::{Cluster, Machine, Peer};
 use super::compactor::Compactor;
 use super::corrupt::Corruption;
 use super::error::{EtcdError, Status};
+use super::forwards::Forwards;
 use super::identity::Unjudged;
 use super::internal::{Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest, InternalRaftRequest};
 use super::join::{InitialClusterState, Joiner};
@@ -30,7 +31,6 @@ use super::membership::{ConfigChangeContext, Membership};
 use super::metrics::{self, Metrics};
 use super::mvcc::{KvStore, WatchableStore};
 use super::peers::Peers;
-use super::promotion::Promotions;
 use super::proposals::{Proposals, Purpose};
 use super::reads::Reads;
 use super::reconfigure::Transfer;
@@ -138,7 +138,8 @@ pub struct Member {
     pub(super) reads: Reads,
     pub(super) transfers: Vec<Transfer>,
     pub(super) leasing: Leasing,
-    pub(super) promotions: Promotions,
+    /// Learners that the leader is asked to promote.
+    pub(super) promotions: Forwards<u64>,
     pub(super) compactor: Compactor,
     pub(super) corruption: Corruption,
     /// Calls whose tokens this member cannot judge yet.
@@ -363,7 +364,7 @@ impl Member {
             reads: Reads::new(first),
             transfers: Vec::new(),
             leasing: Leasing::default(),
-            promotions: Promotions::default(),
+            promotions: Forwards::default(),
             compactor: Compactor::new(cluster.settings.auto_compaction, now.now),
             corruption: Corruption::default(),
             unjudged: Vec::new(),

@@ -25,6 +25,7 @@ mod compactor;
 mod corrupt;
 pub mod disaster;
 pub mod error;
+mod forwards;
 pub mod http;
 mod identity;
 pub mod internal;

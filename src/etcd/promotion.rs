@@ -6,29 +6,13 @@
 use super::Outbox;
 use super::api::{self, MemberPromoteResponse, Response};
 use super::error::{EtcdError, Status};
+use super::forwards::Forward;
 use super::member::{Member, Moment, tell};
 use super::proposals::Purpose;
 use super::server::Call;
 use super::wire::Wire;
 use crate::raft::{ConfChange, PeerId};
-use crate::sim::{HostId, SimTime};
-use std::collections::BTreeMap;
-
-/// What was passed on to the leader.
-#[derive(Clone, Debug, Default, Hash)]
-pub struct Promotions {
-    forwards: BTreeMap<u64, Forward>,
-    next_number: u64,
-}
-
-#[derive(Clone, Debug, Hash)]
-struct Forward {
-    call: Call,
-    id: u64,
-    began: SimTime,
-    /// The leader that has it; none if it must be sent anew.
-    sent: Option<PeerId>,
-}
+use crate::sim::HostId;
 
 /// Refusals that stay as they are however often one asks.
 const FINAL: [EtcdError; 3] = [EtcdError::LearnerNotReady, EtcdError::MemberNotFound, EtcdError::MemberNotLearner];
@@ -36,24 +20,22 @@ const FINAL: [EtcdError; 3] = [EtcdError::LearnerNotReady, EtcdError::MemberNotF
 impl Member {
     /// A client asks who does not lead.
     pub(super) fn pass_on_promotion(&mut self, at: Moment, call: Call, id: u64, out: &mut Outbox) {
-        self.promotions.next_number += 1;
-        let number = self.promotions.next_number;
-        self.promotions.forwards.insert(number, Forward { call, id, began: at.now, sent: None });
+        let number = self.promotions.add(call, id, at.now);
         self.send_promotion(at, number, out);
     }
 
     fn send_promotion(&mut self, at: Moment, number: u64, out: &mut Outbox) {
         let leader = self.lead();
         if leader == self.id {
-            if let Some(Forward { call, .. }) = self.promotions.forwards.remove(&number) {
+            if let Some(Forward { call, .. }) = self.promotions.take(number) {
                 self.reconfigure(at, &call, out);
             }
             return;
         }
-        let Some(forward) = self.promotions.forwards.get_mut(&number) else { return };
         let Some(host) = self.peers.host(leader) else { return };
-        forward.sent = Some(leader);
-        tell(host, Wire::PromoteAsk { number, id: forward.id }, out);
+        if let Some(id) = self.promotions.send(number, leader) {
+            tell(host, Wire::PromoteAsk { number, id: *id }, out);
+        }
     }
 
     /// Another member passes on what its client asks.
@@ -86,31 +68,16 @@ impl Member {
                 Ok(Response::MemberPromote(MemberPromoteResponse { header: None, members }))
             }
             Err(status) if FINAL.iter().any(|error| Status::from(*error) == *status) => Err(status.clone()),
-            Err(_) => {
-                if let Some(forward) = self.promotions.forwards.get_mut(&number) {
-                    forward.sent = None;
-                }
-                return;
-            }
+            Err(_) => return self.promotions.ask_again(number),
         };
-        if let Some(Forward { call, .. }) = self.promotions.forwards.remove(&number) {
+        if let Some(Forward { call, .. }) = self.promotions.take(number) {
             self.answer(call.conn, call.call, &call.request, result, out);
         }
     }
 
     /// With every heartbeat: what was not sent is sent, what has waited too long is given up.
     pub(super) fn tend_promotions(&mut self, at: Moment, out: &mut Outbox) {
-        let leader = self.lead();
-        let numbers: Vec<u64> = self.promotions.forwards.keys().copied().collect();
-        for number in numbers {
-            let forward = &self.promotions.forwards[&number];
-            if at.now.since(forward.began) >= self.cluster.timing.request_timeout() {
-                let error = if leader == PeerId::NONE { EtcdError::NoLeader } else { EtcdError::Timeout };
-                let Some(Forward { call, .. }) = self.promotions.forwards.remove(&number) else { continue };
-                self.answer(call.conn, call.call, &call.request, Err(Status::from(error)), out);
-            } else if forward.sent != Some(leader) {
-                self.send_promotion(at, number, out);
-            }
-        }
+        let due = self.promotions.due(self.lead(), at.now, self.cluster.timing.request_timeout());
+        self.tend(at, due, Member::send_promotion, out);
     }
 }

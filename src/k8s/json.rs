@@ -7,6 +7,8 @@ mod tests;
 
 use serde_json::Value;
 
+use super::go::push_json;
+
 pub use read::{Document, JsonError, parse};
 
 /// One line, as Go's `json.Marshal` prints it: `<`, `>`, `&` and two separators of lines are escaped.
@@ -72,20 +74,6 @@ fn print(value: &Value, depth: Option<usize>, out: &mut String) {
 /// A string in quotes, as Go escapes it.
 pub fn quote(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            _ => out.push(c),
-        }
-    }
+    text.chars().for_each(|c| push_json(c, out));
     out.push('"');
 }

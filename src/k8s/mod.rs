@@ -11,6 +11,7 @@ pub mod codec;
 pub mod conversion;
 pub mod defaults;
 pub mod encryption;
+pub mod go;
 pub mod json;
 pub mod managed;
 pub mod meta;

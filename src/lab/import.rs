@@ -118,13 +118,11 @@ pub struct Importer {
     work: Work,
 }
 
-/// There is one, and it is moved once in thousands of items.
-#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 enum Work {
     Reading(Checksum),
-    Restoring(SnapshotId, Arc<Cluster>, Job<Restorer>),
-    Loading(SnapshotId, Arc<Cluster>, Box<Restored>, Job<Loader>),
+    Restoring(SnapshotId, Arc<Cluster>, Box<Job<Restorer>>),
+    Loading(SnapshotId, Arc<Cluster>, Box<(Restored, Job<Loader>)>),
     Over,
 }
 
@@ -180,37 +178,39 @@ impl Importer {
                 let cluster = cluster_of(&self.scenario, id);
                 let len = database_len(self.file_len);
                 let restorer = Restorer::sized(&RestoreConfig::of(&cluster, &token(id)), len)?;
-                self.work = Work::Restoring(id, Arc::new(cluster), Job::new(len, restorer));
+                self.work = Work::Restoring(id, Arc::new(cluster), Box::new(Job::new(len, restorer)));
             }
-            Work::Restoring(id, cluster, mut job) => {
+            Work::Restoring(id, cluster, job) => {
+                let mut job = *job;
                 let next = loop {
                     match job.run(items_max)? {
                         Progress::Read { job: asking, at, len } => {
                             job = asking;
                             job.supply(self.bytes(at, len));
                         }
-                        Progress::Paused(job) => break Work::Restoring(id, cluster, job),
+                        Progress::Paused(job) => break Work::Restoring(id, cluster, Box::new(job)),
                         Progress::Done(restored) => {
                             self.pieces = Vec::new();
                             let job = Job::new(restored.database.len() as u64, Loader::of(&cluster));
-                            break Work::Loading(id, cluster, Box::new(restored), job);
+                            break Work::Loading(id, cluster, Box::new((restored, job)));
                         }
                     }
                 };
                 self.work = next;
             }
-            Work::Loading(id, mut cluster, restored, mut job) => {
+            Work::Loading(id, mut cluster, work) => {
+                let (restored, mut job) = *work;
                 let next = loop {
                     match job.run(items_max)? {
                         Progress::Read { job: asking, at, len } => {
                             job = asking;
                             job.supply(restored.database.slice(at as usize..at as usize + len));
                         }
-                        Progress::Paused(job) => break Work::Loading(id, cluster, restored, job),
+                        Progress::Paused(job) => break Work::Loading(id, cluster, Box::new((restored, job))),
                         Progress::Done(backend) => {
                             let opened = Opened { file: restored.database.clone(), backend: Arc::new(backend) };
                             Arc::make_mut(&mut cluster).opened = Some(opened);
-                            return Ok(Turn::Done(Box::new(Import { id, cluster, restored: *restored })));
+                            return Ok(Turn::Done(Box::new(Import { id, cluster, restored })));
                         }
                     }
                 };
@@ -246,7 +246,10 @@ impl Importer {
         match &self.work {
             Work::Reading(_) => part(self.pieces.len() as u64 * PIECE, self.file_len),
             Work::Restoring(_, _, job) => 333 + part(job.position(), self.file_len),
-            Work::Loading(_, _, restored, job) => 666 + part(job.position(), restored.database.len() as u64),
+            Work::Loading(_, _, work) => {
+                let (restored, job) = work.as_ref();
+                666 + part(job.position(), restored.database.len() as u64)
+            }
             Work::Over => 1_000,
         }
     }

@@ -13,8 +13,7 @@ use std::collections::BTreeSet;
 
 pub use sheet::{Change, Diff, Facts, HexLine, KeyAsk, KeySheet, Text, Write, hexdump};
 
-/// Rows that are made at most, and keys that are looked at: beyond those the filter has to help.
-const ROWS_MAX: usize = 300;
+/// Keys that are looked at: beyond those the filter has to help.
 const KEYS_MAX: usize = 100_000;
 
 /// Which folders of keys are folded: all but some, or none but some.
@@ -117,14 +116,13 @@ impl Tree {
         }
         let (nodes, keys) = forest.finish();
         let is_folded = |node: &Node| filter.is_empty() && ask.folds.is_folded(&node.key[..node.part.1]);
-        let wanted = ask.rows.min(ROWS_MAX);
         let mut visible = Vec::new();
         let mut at = 0;
         while let Some(node) = nodes.get(at) {
             visible.push(at);
             at = if node.revision.is_none() && is_folded(node) { node.next } else { at + 1 };
         }
-        let row_first = ask.row_first.min(visible.len().saturating_sub(wanted));
+        let window = stores::window(ask.row_first, ask.rows, visible.len());
         let row = |at: &usize| {
             let node = &nodes[*at];
             let kind = match node.revision {
@@ -139,8 +137,8 @@ impl Tree {
             keys,
             more: store.index().len() > KEYS_MAX,
             rows_all: visible.len(),
-            row_first,
-            rows: visible.iter().skip(row_first).take(wanted).map(row).collect(),
+            row_first: window.start,
+            rows: visible[window].iter().map(row).collect(),
             refused,
             source,
         })

@@ -18,9 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The first revision that a write can have: the store begins at 1, with nothing in it.
 pub const FIRST: i64 = 2;
-/// Columns and rows that are made at most.
+/// Columns that are made at most.
 const COLUMNS_MAX: i64 = 400;
-const ROWS_MAX: usize = 200;
 
 /// What part of which store is wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -125,10 +124,9 @@ impl Chart {
         let all = || store.index().range(KeySpan::From(b""));
         let is_plain = written.is_none() && filter.is_empty();
         let keys = if is_plain { keys_all } else { all().filter(passes).count() };
-        let rows = ask.rows.min(ROWS_MAX);
-        // Scrolled beyond the end of what is left, the last rows are shown.
-        let row_first = ask.row_first.min(keys.saturating_sub(rows));
-        let shown: Vec<&KeyIndex> = all().filter(passes).skip(row_first).take(rows).collect();
+        let window = stores::window(ask.row_first, ask.rows, keys);
+        let row_first = window.start;
+        let shown: Vec<&KeyIndex> = all().filter(passes).skip(row_first).take(window.len()).collect();
         let gone = gone_between(lab, first, last.min(compacted));
         let rows = shown.into_iter().map(|index| {
             let key = index.latest().kv().key.clone();

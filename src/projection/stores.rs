@@ -5,6 +5,10 @@ use crate::etcd::mvcc::KvStore;
 use crate::lab::{Lab, Mark};
 use crate::raft::{Index, StateType, Term};
 use crate::sim::{EventId, HostId};
+use std::ops::Range;
+
+/// Rows of a view that are made at most.
+const ROWS_MAX: usize = 300;
 
 /// A member whose store is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +20,13 @@ pub struct Source {
     pub revision: i64,
     /// The oldest revision that can be read, if the store was ever compacted.
     pub compacted: Option<i64>,
+}
+
+/// Which of all the rows of a view are made. Scrolled beyond the end of what is left, the last ones are.
+pub(super) fn window(first: usize, wanted: usize, all: usize) -> Range<usize> {
+    let wanted = wanted.min(ROWS_MAX);
+    let first = first.min(all.saturating_sub(wanted));
+    first..all.min(first + wanted)
 }
 
 /// The member on the machine that is wanted, else the leader, else the first that runs.

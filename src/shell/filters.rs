@@ -6,11 +6,20 @@ use super::process::{Ask, Asks, Program, Tell};
 use super::text;
 use crate::sim::clock::civil_date;
 use crate::sim::{EPOCH_SECONDS, Micros, SimTime};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::{Engine as _, alphabet};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 /// Bytes that a filter holds back at most; what comes after is not kept.
 pub const HELD_BYTES_MAX: usize = 64 << 20;
+
+/// As `base64 -d` reads: bits that are left over do not matter.
+const BASE64_READ: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
+/// What `grep` ends with if it could not do what it was asked.
+const GREP_FAILED: i32 = 2;
 
 /// Lines that `seq` prints at most.
 const SEQ_MAX: u64 = 100_000;
@@ -24,7 +33,8 @@ pub struct Filter {
     /// What was read and not yet printed: for filters by line the start of one, for the others everything.
     held: String,
     lines: usize,
-    matched: bool,
+    /// What it will end with.
+    status: i32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -110,7 +120,9 @@ impl Filter {
     }
 
     fn reading(kind: Kind, name: &str, files: Vec<String>) -> Filter {
-        Filter { kind, name: name.to_owned(), files, held: String::new(), lines: 0, matched: false }
+        // `grep` has found nothing yet.
+        let status = i32::from(matches!(kind, Kind::Grep { .. }));
+        Filter { kind, name: name.to_owned(), files, held: String::new(), lines: 0, status }
     }
 
     /// `None` if there is no filter of this name.
@@ -163,20 +175,7 @@ impl Filter {
         self.lines += 1;
         match &self.kind {
             Kind::Cat => asks.push(Ask::Stdout(line.to_owned())),
-            Kind::Grep { pattern, invert, count, only, numbered, quiet } => {
-                let plain = line.trim_end_matches('\n');
-                if pattern.is_in(plain) != *invert {
-                    self.matched = true;
-                    let before = if *numbered { format!("{}:", self.lines) } else { String::new() };
-                    match (quiet, count, only) {
-                        (true, ..) => return true,
-                        (_, true, _) => self.held.push('+'),
-                        (.., true) if *invert => {}
-                        (.., true) => pattern.all_in(plain).iter().for_each(|it| asks.print(format!("{before}{it}\n"))),
-                        _ => asks.print(format!("{before}{plain}\n")),
-                    }
-                }
-            }
+            Kind::Grep { .. } => return self.grep(line.trim_end_matches('\n'), asks),
             Kind::Head { lines: Amount::Just(lines), .. } => {
                 if self.lines <= *lines {
                     asks.push(Ask::Stdout(line.to_owned()));
@@ -204,6 +203,31 @@ impl Filter {
         false
     }
 
+    fn grep(&mut self, line: &str, asks: &mut Asks) -> bool {
+        let Kind::Grep { pattern, invert, count, only, numbered, quiet } = &self.kind else { return false };
+        let found = pattern.is_in(line).and_then(|is_in| match *only && is_in && !*invert && !*count && !*quiet {
+            true => pattern.all_in(line).map(|all| (true, all)),
+            false => Ok((is_in, Vec::new())),
+        });
+        let Ok((is_in, all)) = found else {
+            asks.push(Ask::Stderr("grep: memory exhausted\n".to_owned()));
+            self.status = GREP_FAILED;
+            return true;
+        };
+        if is_in == *invert {
+            return false;
+        }
+        self.status = 0;
+        let before = if *numbered { format!("{}:", self.lines) } else { String::new() };
+        match (quiet, count, only) {
+            (true, ..) => return true,
+            (_, true, _) => self.held.push('+'),
+            (.., true) => all.iter().for_each(|it| asks.print(format!("{before}{it}\n"))),
+            _ => asks.print(format!("{before}{line}\n")),
+        }
+        false
+    }
+
     fn by_line(&self) -> bool {
         matches!(
             &self.kind,
@@ -223,7 +247,9 @@ impl Filter {
         let out = match &self.kind {
             Kind::Grep { count: true, .. } => {
                 for line in held.split_inclusive('\n') {
-                    self.line(line, &mut asks.inner());
+                    if self.line(line, asks) {
+                        return self.status;
+                    }
                 }
                 let count = self.held.len();
                 format!("{count}\n")
@@ -309,15 +335,17 @@ impl Filter {
                     many => many.iter().map(|count| format!("{count:>7}")).collect::<Vec<_>>().join(" ") + "\n",
                 }
             }
-            Kind::Base64 { decode: true, .. } => match decode_base64(&held) {
-                Some(bytes) => text::from_bytes(&bytes),
-                None => {
-                    asks.push(Ask::Stderr("base64: invalid input\n".to_owned()));
-                    return 1;
+            Kind::Base64 { decode: true, .. } => {
+                match BASE64_READ.decode(held.split_whitespace().collect::<String>()) {
+                    Ok(bytes) => text::from_bytes(&bytes),
+                    Err(_) => {
+                        asks.push(Ask::Stderr("base64: invalid input\n".to_owned()));
+                        return 1;
+                    }
                 }
-            },
+            }
             Kind::Base64 { wrap, .. } => {
-                let encoded = encode_base64(&text::to_bytes(&held));
+                let encoded = STANDARD.encode(text::to_bytes(&held));
                 match wrap {
                     0 => encoded,
                     _ if encoded.is_empty() => String::new(),
@@ -333,7 +361,7 @@ impl Filter {
         if !out.is_empty() {
             asks.push(Ask::Stdout(out));
         }
-        i32::from(matches!(self.kind, Kind::Grep { .. }) && !self.matched)
+        self.status
     }
 
     /// Reads its files one after another, and says how that went.
@@ -343,7 +371,8 @@ impl Filter {
             self.kind,
             Kind::Wc { .. } | Kind::Grep { .. } | Kind::Head { .. } | Kind::Tail { .. } | Kind::Sha256
         );
-        let (mut whole, mut status) = (String::new(), i32::from(matches!(self.kind, Kind::Grep { .. })));
+        let is_grep = matches!(self.kind, Kind::Grep { .. });
+        let (mut whole, mut status) = (String::new(), self.status);
         let mut contents = Vec::new();
         for name in &names {
             match self.content(name, asks) {
@@ -351,7 +380,7 @@ impl Filter {
                 Ok(content) => whole.push_str(&content),
                 Err(message) => {
                     asks.push(Ask::Stderr(format!("{}: {message}\n", self.name)));
-                    status = 1;
+                    status = if is_grep { GREP_FAILED } else { 1 };
                 }
             }
         }
@@ -365,7 +394,14 @@ impl Filter {
         for (at, (name, content)) in contents.into_iter().enumerate() {
             let mut out = asks.inner();
             let one = Filter::reading(self.kind.clone(), &self.name, Vec::new()).run(now, content, &mut out);
-            let text: String = out.into_list().into_iter().filter_map(printed).collect();
+            let mut text = String::new();
+            for ask in out.into_list() {
+                match ask {
+                    Ask::Stdout(piece) => text.push_str(&piece),
+                    Ask::Stderr(_) => asks.push(ask),
+                    _ => {}
+                }
+            }
             let several = names.len() > 1;
             asks.print(match self.kind {
                 Kind::Sha256 => text.replace("  -\n", &format!("  {name}\n")),
@@ -375,8 +411,9 @@ impl Filter {
                 }
                 _ => text,
             });
-            // `grep` is content with one file that has it.
-            status = if matches!(self.kind, Kind::Grep { .. }) { status.min(one) } else { status.max(one) };
+            // `grep` is content with one file that has it, if it could read all.
+            let is_content = is_grep && status.max(one) < GREP_FAILED;
+            status = if is_content { status.min(one) } else { status.max(one) };
         }
         status
     }
@@ -416,13 +453,6 @@ impl Filter {
                 asks.push(Ask::Stderr(format!("tee: {target}: {error}\n")));
             }
         }
-    }
-}
-
-fn printed(ask: Ask) -> Option<String> {
-    match ask {
-        Ask::Stdout(text) => Some(text),
-        _ => None,
     }
 }
 
@@ -471,7 +501,7 @@ impl Program for Filter {
                     if !line.ends_with('\n') {
                         self.held = line.to_owned();
                     } else if self.line(line, asks) {
-                        asks.push(Ask::Exit(0));
+                        asks.push(Ask::Exit(self.status));
                         return;
                     }
                 }
@@ -808,42 +838,9 @@ pub fn seconds(text: &str) -> Option<Micros> {
 pub fn iso_time(now: SimTime) -> String {
     let seconds = EPOCH_SECONDS + now.0 / 1_000_000;
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil_date(days);
+    let (year, month, day) = civil_date(days as i64);
     let millis = now.0 / 1_000 % 1_000;
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-pub fn encode_base64(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().enumerate().fold(0u32, |group, (at, byte)| group | u32::from(*byte) << (16 - 8 * at));
-        for at in 0..4 {
-            match at <= chunk.len() {
-                true => out.push(char::from(BASE64[(group >> (18 - 6 * at) & 63) as usize])),
-                false => out.push('='),
-            }
-        }
-    }
-    out
-}
-
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    let data = digits.split(|byte| *byte == b'=').next().unwrap_or_default();
-    let mut out = Vec::with_capacity(data.len() * 3 / 4);
-    let (mut group, mut bits) = (0u32, 0);
-    for byte in data {
-        group = group << 6 | BASE64.iter().position(|digit| digit == byte)? as u32;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push((group >> bits) as u8);
-            group &= (1 << bits) - 1;
-        }
-    }
-    digits.len().is_multiple_of(4).then_some(out)
 }
 
 #[cfg(test)]
@@ -882,10 +879,17 @@ mod tests {
         assert_eq!(run("head", &["-c", "-2"], "1\n2\n3\n"), "1\n2\n");
         assert_eq!(run("grep", &["-v", "b"], "abc\nxyz\n"), "xyz\n");
         assert_eq!(run("grep", &["-c", "b"], "abc\nb\nxyz\n"), "2\n");
+        assert_eq!(run("grep", &["b"], "xyz\n"), "Exit(1)");
+        let slow = ["-E", "(a?){5000}b"];
+        assert_eq!(
+            run("grep", &slow, &format!("{}\n", "a".repeat(100_000))),
+            r#"Stderr("grep: memory exhausted\n")Exit(2)"#
+        );
         assert_eq!(run("wc", &["-l"], "a\nb\n"), "2\n");
         assert_eq!(run("wc", &["-c"], "\u{F7FF}"), "1\n");
         assert_eq!(run("base64", &[], "\u{F7FF}\u{F7FE}a"), "//5h\n");
-        assert_eq!(run("base64", &["-d"], "aGk="), "hi");
+        assert_eq!(run("base64", &["-d"], "aG\nk="), "hi");
+        assert_eq!(run("base64", &["-d"], "aGl="), "hi");
         assert_eq!(run("paste", &["-sd+"], "1\n2\n3\n"), "1+2+3\n");
         assert_eq!(run("cut", &["-d,", "-f1,3"], "a,b,c\n"), "a,c\n");
         assert_eq!(run("tr", &["a-c", "A-C"], "abcd\n"), "ABCd\n");

@@ -6,16 +6,16 @@ use std::ops::{Add, AddAssign, Sub};
 /// The Unix time at which every world begins: 2026-01-01T00:00:00Z.
 pub const EPOCH_SECONDS: u64 = 1_767_225_600;
 
-/// Year, month and day, from days since 1970: eras of 400 years, years that begin in March.
-pub fn civil_date(days: u64) -> (u64, u64, u64) {
+/// Year, month and day, from days since 1970 (or before it): eras of 400 years, years that begin in March.
+pub fn civil_date(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// A span of virtual time in microseconds.

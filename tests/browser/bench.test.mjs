@@ -1,18 +1,10 @@
 // The bench as a student uses it: by keyboard and mouse, back and forth in time, out of the page and back again.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { axe, boot, launch, newPage, startServer } from './harness.mjs';
+import { test } from 'node:test';
+import { axe, boot, browser, newPage, server, standUp } from './harness.mjs';
 
-let browser;
-let server;
-before(async () => {
-  [browser, server] = await Promise.all([launch(), startServer()]);
-});
-after(async () => {
-  await browser?.close();
-  await server?.kill();
-});
+standUp();
 
 /** Opens the page and waits for the first lesson. */
 async function open(t, { url = server.url, ...options } = {}) {

@@ -4,19 +4,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { after, before, test } from 'node:test';
-import { boot, launch, newPage, startServer } from './harness.mjs';
+import { test } from 'node:test';
+import { boot, browser, newPage, server, standUp } from './harness.mjs';
 
 const data = join(dirname(fileURLToPath(import.meta.url)), '..', 'testdata', 'lab');
-let browser;
-let server;
-before(async () => {
-  [browser, server] = await Promise.all([launch(), startServer()]);
-});
-after(async () => {
-  await browser?.close();
-  await server?.kill();
-});
+standUp();
 
 test('two hundred recorded inputs end in the state that native code ends in', async (t) => {
   const page = await newPage(t, browser);

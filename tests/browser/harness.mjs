@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { serve } from '../../tools/serve.mjs';
@@ -42,6 +43,19 @@ export async function startServer(t = null, folder = DIST) {
   const server = await serve({ folder, base: SUB_PATH });
   t?.after(() => server.kill());
   return server;
+}
+
+/** One browser and one server of the built page for all tests of a file that calls `standUp`. */
+export let browser;
+export let server;
+export function standUp() {
+  before(async () => {
+    [browser, server] = await Promise.all([launch(), startServer()]);
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.kill();
+  });
 }
 
 /** A copy of the built page that a test may change; gone when the test ends. */

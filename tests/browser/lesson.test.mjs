@@ -2,18 +2,10 @@
 // another future, into another browser, and with the server gone.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { axe, boot, launch, newPage, startServer, workerInCharge } from './harness.mjs';
+import { test } from 'node:test';
+import { axe, boot, browser, newPage, server, standUp, workerInCharge } from './harness.mjs';
 
-let browser;
-let server;
-before(async () => {
-  [browser, server] = await Promise.all([launch(), startServer()]);
-});
-after(async () => {
-  await browser?.close();
-  await server?.kill();
-});
+standUp();
 
 test('the lesson "Kill the leader", from its first step to its last', { timeout: 240_000 }, async (t) => {
   const page = await newPage(t, browser);

@@ -1,18 +1,10 @@
 // The view of metrics: a line for each member in every chart, values to be read off, alerts with their rules.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { axe, boot, launch, newPage, startServer } from './harness.mjs';
+import { test } from 'node:test';
+import { axe, boot, browser, newPage, server, standUp } from './harness.mjs';
 
-let browser;
-let server;
-before(async () => {
-  [browser, server] = await Promise.all([launch(), startServer()]);
-});
-after(async () => {
-  await browser?.close();
-  await server?.kill();
-});
+standUp();
 
 /** Opens the page, stops time, runs these lines, lets `ms` pass and shows the metrics. */
 async function open(t, lines = [], { ms = 3000, ...options } = {}) {

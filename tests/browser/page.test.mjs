@@ -1,19 +1,11 @@
 // The page as it is shipped: it starts, anyone can use it, it is small.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { BUDGET_BYTES, firstPage } from '../../tools/size.mjs';
-import { axe, boot, DIST, launch, newPage, startServer } from './harness.mjs';
+import { axe, boot, browser, DIST, newPage, server, standUp } from './harness.mjs';
 
-let browser;
-let server;
-before(async () => {
-  [browser, server] = await Promise.all([launch(), startServer()]);
-});
-after(async () => {
-  await browser?.close();
-  await server?.kill();
-});
+standUp();
 
 test('the release page starts under a sub-path without a console error', async (t) => {
   const page = await newPage(t, browser);

@@ -3,21 +3,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { boot, launch, newPage, startServer } from './harness.mjs';
+import { boot, browser, newPage, server, standUp } from './harness.mjs';
 
 const FILE = join(dirname(fileURLToPath(import.meta.url)), '..', 'testdata', 'etcd', 'snapshots', 'snap_small.db');
 
-let browser;
-let server;
-before(async () => {
-  [browser, server] = await Promise.all([launch(), startServer()]);
-});
-after(async () => {
-  await browser?.close();
-  await server?.kill();
-});
+standUp();
 
 const notice = (page, words) => page.locator('.notice').filter({ hasText: words }).first();
 

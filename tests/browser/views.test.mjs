@@ -1,18 +1,10 @@
 // The stage's views: tabs and keys change them, what is not shown is not there, and each shows what the cluster holds.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { axe, boot, launch, newPage, startServer } from './harness.mjs';
+import { test } from 'node:test';
+import { axe, boot, browser, newPage, server, standUp } from './harness.mjs';
 
-let browser;
-let server;
-before(async () => {
-  [browser, server] = await Promise.all([launch(), startServer()]);
-});
-after(async () => {
-  await browser?.close();
-  await server?.kill();
-});
+standUp();
 
 /** Opens the page, waits for the first lesson and a leader, stops time and runs these lines. */
 async function open(t, lines = [], { url = server.url, ...options } = {}) {

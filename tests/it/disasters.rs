@@ -1,43 +1,13 @@
 //! What disks do to members, and what members say about it.
 
+use crate::world::{follower, inflict, lab, run, sound, type_line};
 use control_plane_lab::etcd::Fact;
-use control_plane_lab::lab::{Input, Lab, LastWords, Mark, Scenario};
+use control_plane_lab::lab::{Lab, LastWords, Mark};
 use control_plane_lab::projection::cluster::{MemberView, Standing};
-use control_plane_lab::sim::{Fault, HostId, Micros, Part, What};
-
-fn lab(scenario: &str) -> Lab {
-    let mut lab = Lab::new(Scenario::parse(scenario).expect("a scenario"), 1);
-    run(&mut lab, 2_000);
-    lab
-}
-
-fn run(lab: &mut Lab, millis: u64) {
-    lab.run_until(lab.now() + Micros::from_millis(millis), u64::MAX);
-}
-
-fn type_line(lab: &mut Lab, text: &str, millis: u64) -> String {
-    let printed = |lab: &Lab| lab.workstation().terminals()[0].scrollback().len();
-    let before = printed(lab);
-    lab.input(&Input::Line { terminal: 0, text: text.to_owned() });
-    run(lab, millis);
-    let pieces = lab.workstation().terminals()[0].scrollback();
-    pieces.iter().skip(before).map(|piece| piece.text.as_ref()).collect()
-}
-
-fn inflict(lab: &mut Lab, fault: Fault) {
-    lab.input(&Input::Fault(fault));
-}
-
-fn follower(lab: &Lab) -> HostId {
-    lab.members().find(|(_, member)| member.lead() != member.id()).expect("two follow").0
-}
+use control_plane_lab::sim::{Fault, HostId, Part, What};
 
 fn said(lab: &Lab, host: HostId) -> &str {
     lab.last_words(host).expect("it ended by itself").why()
-}
-
-fn sound(lab: &Lab) {
-    assert_eq!(lab.check().violations().len(), 0, "{}", lab.check().violations()[0]);
 }
 
 /// To whoever is left, again if the first one asked dies of it.

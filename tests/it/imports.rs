@@ -1,5 +1,6 @@
 //! Worlds that begin from a snapshot of another cluster.
 
+use crate::world::sound;
 use bytes::Bytes;
 use control_plane_lab::etcd::mvcc::{KeySpan, RangeOptions};
 use control_plane_lab::lab::archive::Archive;
@@ -41,7 +42,7 @@ fn a_cluster_goes_on_from_the_snapshot_under_new_ids() {
     assert!(revision > 1 && keys > 0);
     let timeline = lived(&import);
     let lab = timeline.lab();
-    assert_eq!(lab.check().violations().len(), 0, "{}", lab.check().violations()[0]);
+    sound(lab);
     assert_eq!(lab.members().count(), 3);
     let printed: String =
         lab.workstation().terminals()[0].scrollback().iter().map(|piece| piece.text.as_ref()).collect();

@@ -22,3 +22,4 @@ mod server;
 mod snapshots;
 mod tidy;
 mod transcripts;
+mod world;

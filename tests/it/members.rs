@@ -1,34 +1,12 @@
 //! Members that fall behind, come back, come anew and go, seen from outside.
 
-use control_plane_lab::lab::{Input, Lab, Scenario};
-use control_plane_lab::sim::{Fault, HostId, Micros};
-
-fn lab(scenario: &str) -> Lab {
-    let mut lab = Lab::new(Scenario::parse(scenario).expect("a scenario"), 1);
-    run(&mut lab, 2_000);
-    lab
-}
-
-fn run(lab: &mut Lab, millis: u64) {
-    lab.run_until(lab.now() + Micros::from_millis(millis), u64::MAX);
-}
-
-fn type_line(lab: &mut Lab, text: &str, millis: u64) -> String {
-    let printed = |lab: &Lab| lab.workstation().terminals()[0].scrollback().len();
-    let before = printed(lab);
-    lab.input(&Input::Line { terminal: 0, text: text.to_owned() });
-    run(lab, millis);
-    let pieces = lab.workstation().terminals()[0].scrollback();
-    pieces.iter().skip(before).map(|piece| piece.text.as_ref()).collect()
-}
-
-fn inflict(lab: &mut Lab, fault: Fault) {
-    lab.input(&Input::Fault(fault));
-}
+use crate::world::{follower, inflict, lab, run, sound, type_line};
+use control_plane_lab::lab::{Input, Lab};
+use control_plane_lab::sim::{Fault, HostId};
 
 /// Every running member holds the same, and no promise was broken.
 fn agree(lab: &Lab, members: usize) {
-    assert_eq!(lab.check().violations().len(), 0, "{}", lab.check().violations()[0]);
+    sound(lab);
     let hash = |member: &control_plane_lab::etcd::Member| {
         (member.applied(), member.store().kv().revision(), member.store().kv().hash_kv(0).expect("the present"))
     };
@@ -43,7 +21,7 @@ const WRITES: &str = "for i in $(seq 100); do etcdctl put key$i value$i > /dev/n
 #[test]
 fn a_follower_too_far_behind_is_brought_up_by_a_snapshot() {
     let mut lab = lab(&format!("members=3 {SMALL}"));
-    let follower = lab.members().find(|(_, member)| member.lead() != member.id()).expect("two follow").0;
+    let follower = follower(&lab);
     inflict(&mut lab, Fault::PowerOff { host: follower });
     type_line(&mut lab, WRITES, 20_000);
     let (_, leader) = lab.members().next().expect("two run");
@@ -134,13 +112,11 @@ fn a_log_in_segments_keeps_what_a_start_needs() {
 #[test]
 fn a_power_cut_at_any_moment_of_a_cut_segment_loses_nothing() {
     let host = HostId(0);
+    let is_cutting = |lab: &Lab| lab.sim().disk(host).file("wal.tmp").is_some();
     let mut busy = lab("members=1 segment-size-bytes=1024");
     busy.input(&Input::Line { terminal: 0, text: WRITES.to_owned() });
     for later in 0..8 {
-        let is_cutting = |lab: &Lab| lab.sim().disk(host).file("wal.tmp").is_some();
-        while !is_cutting(&busy) {
-            busy.step();
-        }
+        step_until(&mut busy, is_cutting);
         let mut lab = busy.clone();
         (0..later % 4).for_each(|_| lab.step());
         let before = lab.member(host).expect("it runs").store().kv().revision();
@@ -150,10 +126,21 @@ fn a_power_cut_at_any_moment_of_a_cut_segment_loses_nothing() {
         let after = lab.member(host).expect("it starts").store().kv().revision();
         assert!(after >= before, "revision {before} was acknowledged, {after} came back");
         agree(&lab, 1);
-        while is_cutting(&busy) {
-            busy.step();
-        }
+        step_until(&mut busy, |lab| !is_cutting(lab));
     }
+}
+
+/// Goes on until the world is so.
+fn step_until(lab: &mut Lab, is_so: impl Fn(&Lab) -> bool) {
+    /// Many times what it takes from one segment to the next.
+    const STEPS_MAX: u32 = 100_000;
+    for _ in 0..STEPS_MAX {
+        if is_so(lab) {
+            return;
+        }
+        lab.step();
+    }
+    panic!("{STEPS_MAX} steps did not lead there");
 }
 
 /// Only the leader knows whether a learner is ready; whoever else is asked passes it on.
@@ -162,7 +149,7 @@ fn any_member_can_be_asked_to_promote_a_learner() {
     let mut lab = lab("members=3 spares=1");
     run(&mut lab, 5_000);
     let spare = HostId(3);
-    let follower = lab.members().find(|(_, member)| member.lead() != member.id()).expect("two follow").0;
+    let follower = follower(&lab);
     let name = lab.scenario().host_names()[usize::from(follower.0)].clone();
     let added = type_line(&mut lab, "etcdctl member add etcd-4 --learner --peer-urls=http://etcd-4:2380", 1_000);
     let id = added.split("Member ").nth(1).and_then(|rest| rest.split(' ').next()).expect("its id").to_owned();

@@ -8,8 +8,11 @@ import { split } from './split.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** Modules whose code the first page runs: written by record.mjs. */
+/** Keys of the modules whose code the first page runs: written by record.mjs. */
 export const LIST = join(here, 'first-page.txt');
+
+/** The keys in the list. */
+export const listed = () => new Set(readFileSync(LIST, 'utf8').split('\n').filter((line) => line && !line.startsWith('#')));
 
 const IMPORTS = /("\.\/[\w-]+_bg\.js": import0,)/;
 const digest = (content) => createHash('sha384').update(content).digest('base64');
@@ -29,6 +32,12 @@ export function moduleOf(name) {
   return name.replace(/(::\{[^}]*\}+)+/g, '').replace(/::[^:<>]+$/, '');
 }
 
+/**
+ * What the list has of a module: eight digits of its name's hash, since names are long. If two modules meet in one key, the
+ * one goes where the other goes.
+ */
+export const keyOf = (module) => hashed(module).slice(0, 8);
+
 /** Splits the code in a folder, unless it is split. */
 export function applySplit(folder) {
   const files = readdirSync(folder);
@@ -41,8 +50,8 @@ export function applySplit(folder) {
   };
   const binary = find(/_bg\.wasm$/);
   const script = find(/^control-plane-lab-[0-9a-f]+\.js$/);
-  const wanted = new Set(readFileSync(LIST, 'utf8').split('\n').filter((line) => line && !line.startsWith('#')));
-  const { first, rest, counts } = split(readFileSync(join(folder, binary)), (name) => name === '' || wanted.has(moduleOf(name)));
+  const wanted = listed();
+  const { first, rest, counts } = split(readFileSync(join(folder, binary)), (name) => name === '' || wanted.has(keyOf(moduleOf(name))));
   const names = {
     first: `control-plane-lab-${hashed(first)}_bg.wasm`,
     rest: `control-plane-lab-${hashed(rest)}_rest.wasm`,

@@ -6,7 +6,7 @@ import { mkdtempSync, cpSync, readFileSync, readdirSync, writeFileSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, launch, startServer } from '../../tests/browser/harness.mjs';
-import { LIST, moduleOf } from './apply.mjs';
+import { LIST, keyOf, listed, moduleOf } from './apply.mjs';
 import { instrumented, nameOf } from './split.mjs';
 import { parse } from './wasm.mjs';
 
@@ -54,6 +54,9 @@ try {
 }
 const module = parse(bytes);
 const names = [...new Set([...ran].map((number) => moduleOf(nameOf(module, number))))].filter(Boolean).sort();
-const head = '# Modules that the first page runs code of; all other code follows later. Written by `make split`.\n';
-writeFileSync(LIST, `${head}${names.join('\n')}\n`);
-console.log(`${ran.size} functions of ${module.functions.length} ran: ${names.length} names in ${LIST}`);
+const before = listed();
+const keys = [...new Set(names.map(keyOf))].sort();
+const head = '# Keys of modules that the first page runs code of; all other code follows later. Written by `make split`.\n';
+writeFileSync(LIST, `${head}${keys.join('\n')}\n`);
+names.filter((name) => !before.has(keyOf(name))).forEach((name) => console.log(`new in the list: ${name}`));
+console.log(`${ran.size} functions of ${module.functions.length} ran: ${names.length} modules in ${LIST}`);

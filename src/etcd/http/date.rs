@@ -8,7 +8,7 @@ const DAY: u64 = 86_400;
 pub fn http(seconds: u64) -> String {
     let (days, rest) = (seconds / DAY, seconds % DAY);
     let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][(days % 7) as usize];
-    let (year, month, day) = civil_date(days);
+    let (year, month, day) = civil_date(days as i64);
     let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
     format!("{weekday}, {day:02} {} {year} {hour:02}:{minute:02}:{second:02} GMT", names[(month - 1) as usize])

@@ -8,7 +8,7 @@ use hkdf::Hkdf;
 use prost::Message;
 use sha2::Sha256;
 
-use super::{Entropy, Plain, ciphers};
+use super::{Cipher, Entropy, Plain, ciphers};
 
 /// What a plugin is asked.
 pub trait Kms {
@@ -70,12 +70,11 @@ pub(super) fn write_v1(
     kms: &mut dyn Kms,
     entropy: Entropy,
 ) -> Result<Vec<u8>, String> {
-    let (mut secret, mut nonce) = ([0; KEY], [0; 12]);
+    let mut secret = [0; KEY];
     entropy(&mut secret);
-    entropy(&mut nonce);
     let guarded = kms.encrypt(name, &secret)?;
     let length = u16::try_from(guarded.len()).map_err(|_| "the guarded key is longer than 65535 bytes")?;
-    let sealed = ciphers::gcm_encrypt(&secret, &nonce, plain, key)?;
+    let sealed = Cipher::AesGcm.encrypt(&secret, plain, key, entropy)?;
     Ok([&length.to_be_bytes()[..], &guarded, &sealed].concat())
 }
 
@@ -102,10 +101,9 @@ pub(super) fn write_v2(
     entropy: Entropy,
 ) -> Result<Vec<u8>, String> {
     let seed = kms.seed(name)?;
-    let (mut info, mut nonce) = ([0; INFO], [0; 12]);
+    let mut info = [0; INFO];
     entropy(&mut info);
-    entropy(&mut nonce);
-    let sealed = ciphers::gcm_encrypt(&derive(&seed.secret, &info)?, &nonce, plain, key)?;
+    let sealed = Cipher::AesGcm.encrypt(&derive(&seed.secret, &info)?, plain, key, entropy)?;
     let object = EncryptedObject {
         encrypted_data: [&info[..], &sealed].concat(),
         key_id: seed.key_id,

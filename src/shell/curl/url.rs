@@ -13,8 +13,9 @@ pub struct Url {
     pub effective: String,
 }
 
-/// More than that nobody asks for by hand.
+/// More than that nobody asks for by hand, in URLs and in bytes of all of them.
 const GLOB_MAX: usize = 1_000;
+const GLOB_BYTES_MAX: usize = 1 << 20;
 const MALFORMED: (i32, &str) = (3, "URL using bad/illegal format or missing URL");
 
 impl Url {
@@ -70,8 +71,9 @@ pub fn expand(pattern: &str) -> Result<Vec<String>, (i32, String)> {
                 (3, format!("bad range in URL position {}:\n{pattern}", pattern.len() - from.len() + 2))
             })?
         };
-        if done.len() * choices.len() > GLOB_MAX {
-            return Err((3, format!("this lab's curl takes at most {GLOB_MAX} URLs from one pattern")));
+        let count = done.len() * choices.len();
+        if count > GLOB_MAX || count * pattern.len() > GLOB_BYTES_MAX {
+            return Err((3, format!("this lab's curl takes at most {GLOB_MAX} URLs, or 1 MiB, from one pattern")));
         }
         done = done.iter().flat_map(|start| choices.iter().map(move |c| format!("{start}{before}{c}"))).collect();
         rest = &from[end + 1..];
@@ -115,5 +117,7 @@ mod tests {
         assert_eq!(expand("x{1,2}y").unwrap(), ["x1y", "x2y"]);
         assert_eq!(expand("plain").unwrap(), ["plain"]);
         assert!(expand("x{1,2").is_err() && expand("x[3-1]").is_err() && expand("x[1-99999]").is_err());
+        assert!(expand(&format!("{}[1-1000]", "x".repeat(100_000))).is_err());
+        assert_eq!(expand(&"x".repeat(2_000_000)).unwrap().len(), 1);
     }
 }

@@ -1,6 +1,5 @@
 //! `-w json`: Go's `encoding/json` of the Protobuf structs. Fields at their default are left out, bytes are base64.
 
-use super::super::filters::encode_base64;
 use super::go::json_string;
 use super::{EndpointHealth, SnapshotStatus};
 use crate::etcd::api::{
@@ -8,6 +7,8 @@ use crate::etcd::api::{
     Permission, PutResponse, RangeResponse, Response, ResponseHeader, ResponseOp, ResponseOpKind, StatusResponse,
     TxnResponse, WatchResponse,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// An object under construction, field after field.
 #[derive(Default)]
@@ -39,7 +40,7 @@ impl Object {
     }
 
     fn bytes(self, name: &str, value: &[u8]) -> Object {
-        self.unless(value.is_empty(), name, format!("\"{}\"", encode_base64(value)))
+        self.unless(value.is_empty(), name, format!("\"{}\"", STANDARD.encode(value)))
     }
 
     fn message<M>(self, name: &str, value: &Option<M>, show: impl Fn(&M) -> String) -> Object {
@@ -94,7 +95,7 @@ pub fn response(response: &Response) -> String {
             .always("id", lease.id)
             .always("ttl", lease.ttl)
             .always("granted-ttl", lease.granted_ttl)
-            .always("keys", list_or_null(&lease.keys, |key| format!("\"{}\"", encode_base64(key))))
+            .always("keys", list_or_null(&lease.keys, |key| format!("\"{}\"", STANDARD.encode(key))))
             .end(),
         Response::LeaseLeases(leases) => {
             let lease = |lease: &LeaseStatus| Object::default().always("id", lease.id).end();

@@ -61,7 +61,7 @@ pub fn ClusterView() -> impl IntoView {
                 <ContextMenu menu />
             </div>
             <Promises />
-            <p class="sr-only" aria-live="polite">{move || spoken.get()}</p>
+            <p class="visually-hidden" aria-live="polite">{move || spoken.get()}</p>
         </section>
     }
 }
@@ -186,7 +186,7 @@ fn Promises() -> impl IntoView {
             <li>
                 <span class="holds" aria-hidden="true">"✓"</span>
                 {promise.name}
-                <span class="sr-only">" holds"</span>
+                <span class="visually-hidden">" holds"</span>
             </li>
         }
         .into_any(),

@@ -7,6 +7,7 @@ use super::super::session::Session;
 use super::empty::{Empty, Runnable};
 use super::measure;
 use super::revisions::{NoStore, said};
+use super::rows::Rows;
 use crate::lab::Topic;
 use crate::projection::keys::{Ask, Folds, RowKind, Tree, TreeRow};
 use bytes::Bytes;
@@ -30,14 +31,17 @@ pub fn KeysView() -> impl IntoView {
     let browse = expect_context::<Browse>();
     let pane = NodeRef::<html::Div>::new();
     let size = measure(pane);
-    let top = RwSignal::new(0.0);
-    let ask = Memo::new(move |_| Ask {
-        host: browse.host(),
-        filter: browse.filter.get(),
-        folds: browse.folds.get(),
-        row_first: ((top.get() / ROW) as usize).saturating_sub(AHEAD),
-        rows: (size.get().1 / ROW) as usize + 2 * AHEAD,
-        cut: browse.cut.get(),
+    let list = Rows::new(ROW, AHEAD);
+    let ask = Memo::new(move |_| {
+        let (row_first, rows) = list.window(size.get().1);
+        Ask {
+            host: browse.host(),
+            filter: browse.filter.get(),
+            folds: browse.folds.get(),
+            row_first,
+            rows,
+            cut: browse.cut.get(),
+        }
     });
     let tree = session.observe(&[Topic::Mvcc, Topic::Raft], move |lab| Tree::of(lab, &ask.get()));
     let is_there = Memo::new(move |_| tree.with(Option::is_some));
@@ -50,7 +54,7 @@ pub fn KeysView() -> impl IntoView {
                 <div class="keys-pane" node_ref=pane>
                     <Show when=move || !refused.get() fallback=|| view! { <Refused /> }>
                         <Show when=move || !is_empty.get() fallback=|| view! { <NoKeys /> }>
-                            <Rows tree top />
+                            <Branches tree list />
                         </Show>
                     </Show>
                     <Sheet />
@@ -94,11 +98,9 @@ fn Tools(tree: Memo<Option<Tree>>) -> impl IntoView {
     }
 }
 
-/// The rows that are seen, in a box as high as all of them.
 #[component]
-fn Rows(tree: Memo<Option<Tree>>, top: RwSignal<f64>) -> impl IntoView {
+fn Branches(tree: Memo<Option<Tree>>, list: Rows) -> impl IntoView {
     let browse = expect_context::<Browse>();
-    let scroller = NodeRef::<html::Div>::new();
     let window =
         Memo::new(move |_| tree.with(|tree| tree.as_ref().map_or((0, 0), |tree| (tree.row_first, tree.rows_all))));
     let rows = Memo::new(move |_| tree.with(|tree| tree.as_ref().map_or(Vec::new(), |tree| tree.rows.clone())));
@@ -122,11 +124,7 @@ fn Rows(tree: Memo<Option<Tree>>, top: RwSignal<f64>) -> impl IntoView {
         let (first, count) = window.get_untracked();
         let to = to.min(count.saturating_sub(1));
         let row = rows.with_untracked(|rows| rows.get(to.checked_sub(first)?).cloned());
-        if let Some(scroller) = scroller.get_untracked() {
-            let (y, height) = ((to as f64 * ROW) as i32, scroller.client_height());
-            let least = (y + ROW as i32 - height).max(0).min(y);
-            scroller.set_scroll_top(scroller.scroll_top().clamp(least, y));
-        }
+        list.show(to);
         match row {
             Some(TreeRow { path, kind: RowKind::Key { .. }, .. }) => {
                 at.set(None);
@@ -165,11 +163,6 @@ fn Rows(tree: Memo<Option<Tree>>, top: RwSignal<f64>) -> impl IntoView {
             _ => return,
         }
         event.prevent_default();
-    };
-    let on_scroll = move |_| {
-        if let Some(scroller) = scroller.get_untracked() {
-            top.set(f64::from(scroller.scroll_top()));
-        }
     };
     let line = move |path: Bytes| {
         let mine = path.clone();
@@ -219,17 +212,17 @@ fn Rows(tree: Memo<Option<Tree>>, top: RwSignal<f64>) -> impl IntoView {
     let paths = Memo::new(move |_| rows.with(|rows| rows.iter().map(|row| row.path.clone()).collect::<Vec<_>>()));
     view! {
         <div
-            class="keys-tree"
-            node_ref=scroller
+            class="view-scroll keys-tree"
+            node_ref=list.frame
             role="tree"
             tabindex="0"
             aria-label="Keys of the store"
             aria-activedescendant=move || place.get().map(|place| format!("keys-row-{place}"))
-            on:scroll=on_scroll
+            on:scroll=move |_| list.follow()
             on:keydown=on_key
         >
-            <div class="keys-all" role="presentation" style:height=move || format!("{}px", window.get().1 as f64 * ROW)>
-                <div role="presentation" style:transform=move || format!("translateY({}px)", window.get().0 as f64 * ROW)>
+            <div class="keys-all" role="presentation" style:height=move || format!("{}px", list.y(window.get().1))>
+                <div role="presentation" style:transform=move || format!("translateY({}px)", list.y(window.get().0))>
                     <For each=move || paths.get() key=Bytes::clone children=line />
                 </div>
             </div>

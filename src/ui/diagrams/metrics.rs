@@ -80,7 +80,7 @@ pub fn MetricsView() -> impl IntoView {
             <div class="view-tools">
                 <p class="view-source" aria-live=live>{move || spoken(&reader)}</p>
             </div>
-            <div class="metrics-body" tabindex="0" role="region" aria-label="Charts. Left and right arrow keys read values off." on:keydown=on_key>
+            <div class="view-scroll metrics-body" tabindex="0" role="region" aria-label="Charts. Left and right arrow keys read values off." on:keydown=on_key>
                 <Show when=move || is_empty.get()>
                     <Empty title="Nothing is measured yet">
                         <p>"A sample is taken every second of this world. Every member tells its metrics to who asks:"</p>

@@ -5,6 +5,7 @@ mod empty;
 mod keys;
 mod metrics;
 mod revisions;
+mod rows;
 mod watches;
 
 pub use cluster::ClusterView;

@@ -11,6 +11,7 @@ use super::super::session::Session;
 use super::super::stage::Stage;
 use super::empty::{Empty, Runnable};
 use super::measure;
+use super::rows::Rows;
 use crate::lab::Topic;
 use crate::projection::revisions::{self, Ask, Chart, FIRST, Kind, Row, Seen};
 use crate::projection::stores::Source;
@@ -57,16 +58,16 @@ pub fn RevisionsView() -> impl IntoView {
     let browse = expect_context::<Browse>();
     let pane = NodeRef::<html::Div>::new();
     let size = measure(pane);
-    let top = RwSignal::new(0.0);
+    let list = Rows::new(ROW, AHEAD);
     let grid = Memo::new(move |_| Grid::of(size.get().0));
     let ask = Memo::new(move |_| {
-        let row_first = (top.get() / ROW) as usize;
+        let (row_first, rows) = list.window(size.get().1);
         Ask {
             host: browse.host(),
             filter: browse.filter.get(),
             written: browse.written.get(),
-            row_first: row_first.saturating_sub(AHEAD),
-            rows: (size.get().1 / ROW) as usize + 2 * AHEAD,
+            row_first,
+            rows,
             columns: grid.get().columns,
             newest: browse.newest.get(),
             cut: browse.cut.get(),
@@ -83,7 +84,7 @@ pub fn RevisionsView() -> impl IntoView {
                 <div class="revisions-pane" node_ref=pane>
                     <Show when=move || has_keys.get() fallback=|| view! { <NoKeys /> }>
                         <Axis chart grid />
-                        <Keys chart grid top />
+                        <Keys chart grid list />
                         <Lines chart grid />
                     </Show>
                 </div>
@@ -141,12 +142,10 @@ pub fn said(source: Source) -> String {
     format!("{name} ({why}): revision {revision}{compacted}")
 }
 
-/// The rows that are seen, in a box as high as all of them.
 #[component]
-fn Keys(chart: Memo<Option<Chart>>, grid: Memo<Grid>, top: RwSignal<f64>) -> impl IntoView {
+fn Keys(chart: Memo<Option<Chart>>, grid: Memo<Grid>, list: Rows) -> impl IntoView {
     let browse = expect_context::<Browse>();
     let stage = expect_context::<Stage>();
-    let scroller = NodeRef::<html::Div>::new();
     let window =
         Memo::new(move |_| chart.with(|chart| chart.as_ref().map_or((0, 0), |chart| (chart.row_first, chart.keys))));
     let keys = Memo::new(move |_| {
@@ -154,11 +153,6 @@ fn Keys(chart: Memo<Option<Chart>>, grid: Memo<Grid>, top: RwSignal<f64>) -> imp
             chart.as_ref().map_or(Vec::new(), |chart| chart.rows.iter().map(|row| row.key.clone()).collect())
         })
     });
-    let on_scroll = move |_| {
-        if let Some(scroller) = scroller.get_untracked() {
-            top.set(f64::from(scroller.scroll_top()));
-        }
-    };
     let row_of = move |key: &Bytes| -> Option<(usize, Row)> {
         chart.with_untracked(|chart| {
             let chart = chart.as_ref()?;
@@ -172,11 +166,7 @@ fn Keys(chart: Memo<Option<Chart>>, grid: Memo<Grid>, top: RwSignal<f64>) -> imp
         let (first, count) = window.get_untracked();
         let to = chosen.map_or(first, |at| at.saturating_add_signed(by).min(count.saturating_sub(1)));
         let key = keys.with_untracked(|keys| keys.get(to.checked_sub(first)?).cloned());
-        if let Some(scroller) = scroller.get_untracked() {
-            let (y, height) = ((to as f64 * ROW) as i32, scroller.client_height());
-            let least = y + ROW as i32 - height;
-            scroller.set_scroll_top(scroller.scroll_top().clamp(least.max(0).min(y), y));
-        }
+        list.show(to);
         if key.is_some() {
             browse.key.set(key);
         }
@@ -225,18 +215,18 @@ fn Keys(chart: Memo<Option<Chart>>, grid: Memo<Grid>, top: RwSignal<f64>) -> imp
     let active = move || browse.key.get().and_then(|key| keys.with(|keys| keys.iter().position(|other| *other == key)));
     view! {
         <div
-            class="revisions-rows"
-            node_ref=scroller
+            class="view-scroll revisions-rows"
+            node_ref=list.frame
             role="listbox"
             tabindex="0"
             aria-label="Keys of the store"
             aria-activedescendant=move || active().map(|at| format!("revisions-row-{at}"))
-            on:scroll=on_scroll
+            on:scroll=move |_| list.follow()
             on:keydown=on_key
             on:wheel=on_wheel
         >
-            <div class="revisions-all" role="presentation" style:height=move || format!("{}px", window.get().1 as f64 * ROW)>
-                <div role="presentation" style:transform=move || format!("translateY({}px)", window.get().0 as f64 * ROW)>
+            <div class="revisions-all" role="presentation" style:height=move || format!("{}px", list.y(window.get().1))>
+                <div role="presentation" style:transform=move || format!("translateY({}px)", list.y(window.get().0))>
                     <For each=move || keys.get() key=Bytes::clone children=move |key| view! { <KeyRow key chart grid keys /> } />
                 </div>
             </div>

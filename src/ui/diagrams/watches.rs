@@ -46,7 +46,7 @@ pub fn WatchesView() -> impl IntoView {
                     "Only those behind"
                 </label>
             </div>
-            <div class="watches-list" tabindex="0" role="region" aria-label="Watchers by member">
+            <div class="view-scroll watches-list" tabindex="0" role="region" aria-label="Watchers by member">
                 <Show when=move || is_empty.get()>
                     <NoWatches off=is_off />
                 </Show>

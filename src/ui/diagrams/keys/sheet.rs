@@ -57,7 +57,7 @@ pub fn Sheet() -> impl IntoView {
         Tab::History => view! { <Past sheet /> }.into_any(),
     };
     view! {
-        <div class="keys-sheet" role="region" aria-label="The chosen key" tabindex="0">
+        <div class="view-scroll keys-sheet" role="region" aria-label="The chosen key" tabindex="0">
             <Show when=move || is_there.get() fallback=|| view! { <p class="keys-hint">"Choose a key to see its value, its numbers and its past."</p> }>
                 <h3 class="keys-name">{name}</h3>
                 {move || { let absent = absent.get(); (!absent.is_empty()).then(|| view! { <p class="keys-absent">{absent}</p> }) }}
@@ -168,7 +168,7 @@ fn Compared(sheet: Memo<Option<KeySheet>>) -> impl IntoView {
             Some((Change::Added, text)) => ("added", "+", "added: ", text),
             Some((Change::Removed, text)) => ("removed", "−", "removed: ", text),
         };
-        view! { <div class=class><span aria-hidden="true">{mark}" "</span><span class="sr-only">{spoken}</span>{text}</div> }
+        view! { <div class=class><span aria-hidden="true">{mark}" "</span><span class="visually-hidden">{spoken}</span>{text}</div> }
     };
     move || {
         match diff.get() {

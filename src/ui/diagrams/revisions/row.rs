@@ -70,7 +70,7 @@ pub fn KeyRow(key: Bytes, chart: Memo<Option<Chart>>, grid: Memo<Grid>, keys: Me
                     }.into_any(),
                     Seen::Nothing(why) => view! { <span class="sees nothing">{why}</span> }.into_any(),
                 })}
-                <span class="sr-only">{spoken}</span>
+                <span class="visually-hidden">{spoken}</span>
             </div>
             <svg class="lives" width=move || grid.get().width height=ROW>
                 {move || spans().into_iter().map(line).collect_view()}
