@@ -1,4 +1,5 @@
 //! Control Plane Lab: a whole control plane as one deterministic value.
+pub mod cel;
 pub mod etcd;
 pub mod k8s;
 pub mod lab;

@@ -7,6 +7,7 @@
 //! Not here: any server. Everything in this folder so far is a function of its arguments.
 
 pub mod apiserver;
+pub mod cel;
 pub mod codec;
 pub mod conversion;
 pub mod defaults;

@@ -2,7 +2,7 @@
 //!
 //! The variables are documented for authors in `docs/lessons.md`; [`NAMES`] lists them.
 
-use super::cel::{Object, Record, Series, Value};
+use crate::cel::{Object, Record, Series, Value};
 use crate::etcd::Member;
 use crate::etcd::mvcc::KvStore;
 use crate::etcd::mvcc::revision::KeySpan;

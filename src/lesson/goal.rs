@@ -1,8 +1,8 @@
 //! A question about a lab that a lesson asks: a CEL expression over [`Facts`](super::facts::Facts).
 
 use super::Problems;
-use super::cel::{self, Mistake, Node, Value};
 use super::facts::{Facts, NAMES};
+use crate::cel::{self, Language, Mistake, Node, Value};
 use crate::lab::Lab;
 use crate::sim::SimTime;
 use std::sync::Arc;
@@ -14,6 +14,9 @@ pub struct Goal {
     pub line: usize,
     tree: Arc<Node>,
 }
+
+/// The core of CEL, over facts.
+const LANGUAGE: Language = Language { names: &NAMES, functions: &[], has_all_numbers: false };
 
 /// What a goal says of a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +34,7 @@ impl Goal {
             problems.add(line, 0, "an empty check; expected a CEL expression");
             return None;
         }
-        match cel::parse(source, &NAMES) {
+        match cel::parse(source, &LANGUAGE) {
             Ok(tree) => Some(Goal { source: source.trim_end().to_owned(), line, tree: Arc::new(tree) }),
             Err(mistake) => {
                 let (down, right) = place(source, &mistake);

@@ -13,7 +13,6 @@
 use std::fmt;
 
 pub mod catalog;
-pub mod cel;
 pub mod facts;
 pub mod format;
 pub mod goal;

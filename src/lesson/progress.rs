@@ -4,8 +4,8 @@
 //! it undone again, and one that comes back shows it done. A branch of the timeline begins with what its past had done.
 
 use super::Lesson;
-use super::cel::FUEL;
 use super::script::LOOK;
+use crate::cel::FUEL;
 use crate::lab::{Lab, Timeline};
 use crate::sim::{Micros, SimTime};
 use std::collections::BTreeMap;

@@ -1,11 +1,15 @@
 //! From text to a syntax tree, by recursive descent along the grammar of the specification.
 
-use super::{DEPTH_MAX, Expr, Function, Macro, Mistake, Node, Operator, SOURCE_MAX};
+use serde_json::Number;
+
+use super::{DEPTH_MAX, Expr, Fault, Function, Language, Macro, Mistake, Node, Operator, SOURCE_MAX, Signature};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
     Name(String),
     Int(u64),
+    Uint(u64),
+    Double(Number),
     Text(String),
     /// Operators and brackets.
     Mark(&'static str),
@@ -41,17 +45,21 @@ const RESERVED: [&str; 19] = [
     "null",
 ];
 
-/// Reads an expression in which the given names are known.
+fn syntax(at: usize, message: impl Into<String>) -> Mistake {
+    Mistake { at, message: message.into(), fault: Fault::Syntax }
+}
+
+/// Reads an expression of a language.
 ///
 /// # Errors
 /// The first mistake.
-pub fn parse(source: &str, known: &[&str]) -> Result<Node, Mistake> {
+pub fn parse(source: &str, language: &Language) -> Result<Node, Mistake> {
     if source.len() > SOURCE_MAX {
         let message = format!("an expression of {} bytes; at most {SOURCE_MAX} are read", source.len());
-        return Err(Mistake { at: 0, message });
+        return Err(syntax(0, message));
     }
-    let tokens = tokens(source)?;
-    let mut parser = Parser { tokens, next: 0, depth: 0, known, locals: Vec::new() };
+    let tokens = tokens(source, language)?;
+    let mut parser = Parser { tokens, next: 0, depth: 0, language, locals: Vec::new() };
     let node = parser.expression()?;
     match parser.peek() {
         Token::End => Ok(node),
@@ -59,7 +67,7 @@ pub fn parse(source: &str, known: &[&str]) -> Result<Node, Mistake> {
     }
 }
 
-fn tokens(source: &str) -> Result<Vec<(usize, Token)>, Mistake> {
+fn tokens(source: &str, language: &Language) -> Result<Vec<(usize, Token)>, Mistake> {
     let mut out = Vec::new();
     let mut at = 0;
     while let Some(c) = source[at..].chars().next() {
@@ -70,12 +78,14 @@ fn tokens(source: &str) -> Result<Vec<(usize, Token)>, Mistake> {
         } else if rest.starts_with("//") {
             at += rest.find('\n').unwrap_or(rest.len());
         } else if raw || matches!(c, '"' | '\'') {
-            let (text, length) = string(rest, raw).map_err(|message| Mistake { at, message })?;
+            let (text, length) = string(rest, raw).map_err(|message| syntax(at, message))?;
             out.push((at, Token::Text(text)));
             at += length;
         } else if c.is_ascii_digit() {
-            let (number, length) = integer(rest).map_err(|message| Mistake { at, message })?;
-            out.push((at, Token::Int(number)));
+            let read = if language.has_all_numbers { number(rest) } else { None };
+            let read = read.map_or_else(|| integer(rest).map(|(int, length)| (Token::Int(int), length)), Ok);
+            let (token, length) = read.map_err(|message| syntax(at, message))?;
+            out.push((at, token));
             at += length;
         } else if c.is_ascii_alphabetic() || c == '_' {
             let length = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
@@ -85,7 +95,7 @@ fn tokens(source: &str) -> Result<Vec<(usize, Token)>, Mistake> {
             out.push((at, Token::Mark(mark)));
             at += mark.len();
         } else {
-            return Err(Mistake { at, message: format!("unexpected character `{c}`") });
+            return Err(syntax(at, format!("unexpected character `{c}`")));
         }
     }
     out.push((source.len(), Token::End));
@@ -103,6 +113,33 @@ fn integer(rest: &str) -> Result<(u64, usize), String> {
         Ok(number) if !fraction && number <= 1 << 63 => Ok((number, length)),
         _ => Err(format!("\"{}\" is no int; expected a whole number of 64 bits", &rest[..length])),
     }
+}
+
+/// A double or an unsigned integer, if it is one.
+fn number(rest: &str) -> Option<(Token, usize)> {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let prefix = if rest.starts_with("0x") { 2 } else { 0 };
+    let whole = prefix + rest[prefix..].bytes().take_while(u8::is_ascii_hexdigit).count();
+    if rest[whole..].starts_with(['u', 'U']) {
+        let radix = if prefix > 0 { 16 } else { 10 };
+        let value = u64::from_str_radix(&rest[prefix..whole], radix).ok()?;
+        return Some((Token::Uint(value), whole + 1));
+    }
+    let mut length = digits(rest);
+    let is_fraction = rest[length..].starts_with('.') && digits(&rest[length + 1..]) > 0;
+    if is_fraction {
+        length += 1 + digits(&rest[length + 1..]);
+    }
+    let after = rest[length..].strip_prefix(['e', 'E']).map(|after| after.trim_start_matches(['+', '-']));
+    let exponent = after.map_or(0, digits);
+    if exponent > 0 {
+        let sign = usize::from(rest[length + 1..].starts_with(['+', '-']));
+        length += 1 + sign + exponent;
+    } else if !is_fraction {
+        return None;
+    }
+    let value: Number = rest[..length].parse().ok()?;
+    Some((Token::Double(value), length))
 }
 
 /// A string literal, and how long it is in the source.
@@ -155,6 +192,8 @@ fn shown(token: &Token) -> String {
     match token {
         Token::Name(name) => format!("`{name}`"),
         Token::Int(number) => format!("`{number}`"),
+        Token::Uint(number) => format!("`{number}u`"),
+        Token::Double(number) => format!("`{number}`"),
         Token::Text(text) => format!("string \"{text}\""),
         Token::Mark(mark) => format!("`{mark}`"),
         Token::End => "end of the expression".to_owned(),
@@ -165,7 +204,7 @@ struct Parser<'a> {
     tokens: Vec<(usize, Token)>,
     next: usize,
     depth: usize,
-    known: &'a [&'a str],
+    language: &'a Language<'a>,
     /// Names that macros around this place have bound.
     locals: Vec<String>,
 }
@@ -182,7 +221,7 @@ impl Parser<'_> {
     }
 
     fn mistake(&self, message: String) -> Mistake {
-        Mistake { at: self.at(), message }
+        syntax(self.at(), message)
     }
 
     fn take(&mut self) -> Token {
@@ -321,6 +360,11 @@ impl Parser<'_> {
                 self.take();
                 return self.members(Node { at, expr: Expr::Int((number as i64).wrapping_neg()) });
             }
+            if let Token::Double(number) = self.peek().clone() {
+                self.take();
+                let negative = format!("-{number}").parse().unwrap_or(number);
+                return self.members(Node { at, expr: Expr::Double(negative) });
+            }
             self.deeper()?;
             let inner = self.unary()?;
             self.depth -= 1;
@@ -338,7 +382,7 @@ impl Parser<'_> {
                 self.deeper()?;
                 let at = self.at();
                 let Token::Name(name) = self.take() else {
-                    return Err(Mistake { at, message: "expected a field or function after `.`".to_owned() });
+                    return Err(syntax(at, "expected a field or function after `.`"));
                 };
                 node = if self.take_if("(") {
                     self.method(at, node, &name)?
@@ -362,8 +406,10 @@ impl Parser<'_> {
         let expr = match self.take() {
             Token::Int(number) => match i64::try_from(number) {
                 Ok(number) => Expr::Int(number),
-                Err(_) => return Err(Mistake { at, message: format!("{number} is too large for an int") }),
+                Err(_) => return Err(syntax(at, format!("{number} is too large for an int"))),
             },
+            Token::Uint(number) => Expr::Uint(number),
+            Token::Double(number) => Expr::Double(number),
             Token::Text(text) => Expr::Text(text),
             Token::Mark("(") => {
                 let inner = self.expression()?;
@@ -377,15 +423,16 @@ impl Parser<'_> {
                 "false" => Expr::Bool(false),
                 "null" => Expr::Null,
                 _ if self.take_if("(") => return self.function(at, &name),
-                _ if self.locals.contains(&name) || self.known.contains(&name.as_str()) => Expr::Name(name),
+                _ if self.locals.contains(&name) || self.language.names.contains(&name.as_str()) => Expr::Name(name),
                 _ => {
-                    let known = self.known.join(", ");
-                    return Err(Mistake { at, message: format!("unknown name `{name}`; expected one of {known}") });
+                    let known = self.language.names.join(", ");
+                    let message = format!("unknown name `{name}`; expected one of {known}");
+                    return Err(Mistake { at, message, fault: Fault::Undeclared(name) });
                 }
             },
             token => {
                 let message = format!("unexpected {}; expected a value", shown(&token));
-                return Err(Mistake { at, message });
+                return Err(syntax(at, message));
             }
         };
         Ok(Node { at, expr })
@@ -424,20 +471,39 @@ impl Parser<'_> {
             "size" => Some(Function::Size),
             "int" => Some(Function::Int),
             "string" => Some(Function::String),
-            _ => {
-                let message = format!("unknown function `{name}`; expected size, int, string or has");
-                return Err(Mistake { at, message });
-            }
+            _ => match self.signature(name, false) {
+                Some(signature) => return self.library_call(at, *signature, Vec::new()),
+                None => {
+                    let message = format!("unknown function `{name}`; expected size, int, string or has");
+                    return Err(Mistake { at, message, fault: Fault::Undeclared(name.to_owned()) });
+                }
+            },
         };
         let mut arguments = self.list(")")?;
         match (function, arguments.len()) {
             (Some(function), 1) => Ok(Node { at, expr: Expr::Call(function, arguments) }),
-            (Some(_), _) => Err(Mistake { at, message: format!("{name}() takes one argument") }),
+            (Some(_), _) => Err(syntax(at, format!("{name}() takes one argument"))),
             (None, _) => match (arguments.pop(), arguments.is_empty()) {
                 (Some(Node { expr: Expr::Select(of, field), .. }), true) => Ok(Node { at, expr: Expr::Has(of, field) }),
-                _ => Err(Mistake { at, message: "has() takes a field: has(a.b)".to_owned() }),
+                _ => Err(syntax(at, "has() takes a field: has(a.b)")),
             },
         }
+    }
+
+    fn signature(&self, name: &str, is_method: bool) -> Option<&Signature> {
+        self.language.functions.iter().find(|known| known.name == name && known.is_method == is_method)
+    }
+
+    fn library_call(&mut self, at: usize, signature: Signature, receiver: Vec<Node>) -> Parsed {
+        let mut arguments = receiver;
+        let own = arguments.len();
+        arguments.append(&mut self.list(")")?);
+        let (fewest, most) = signature.arguments;
+        if !(fewest..=most).contains(&(arguments.len() - own)) {
+            let message = format!("{}() takes {fewest} to {most} arguments", signature.name);
+            return Err(Mistake { at, message, fault: Fault::Overload });
+        }
+        Ok(Node { at, expr: Expr::Call(Function::Other(signature.name), arguments) })
     }
 
     fn method(&mut self, at: usize, receiver: Node, name: &str) -> Parsed {
@@ -454,7 +520,7 @@ impl Parser<'_> {
             Token::Name(bound) if !RESERVED.contains(&bound.as_str()) => bound,
             token => {
                 let message = format!("unexpected {}; expected a name for each item: {name}(x, …)", shown(&token));
-                return Err(Mistake { at: name_at, message });
+                return Err(syntax(name_at, message));
             }
         };
         self.expect(",")?;
@@ -468,7 +534,7 @@ impl Parser<'_> {
                 let (range, body, condition) = (Box::new(receiver), Box::new(body), condition.map(Box::new));
                 Ok(Node { at, expr: Expr::Each { kind, range, name: bound, condition, body } })
             }
-            _ => Err(Mistake { at, message: format!("{name}() takes a name and an expression: {name}(x, …)") }),
+            _ => Err(syntax(at, format!("{name}() takes a name and an expression: {name}(x, …)"))),
         }
     }
 
@@ -478,16 +544,20 @@ impl Parser<'_> {
             "contains" => (Function::Contains, 1),
             "startsWith" => (Function::StartsWith, 1),
             "endsWith" => (Function::EndsWith, 1),
-            _ => {
-                let expected = "all, exists, exists_one, map, filter, size, contains, startsWith or endsWith";
-                return Err(Mistake { at, message: format!("unknown function `{name}`; expected {expected}") });
-            }
+            _ => match self.signature(name, true) {
+                Some(signature) => return self.library_call(at, *signature, vec![receiver]),
+                None => {
+                    let expected = "all, exists, exists_one, map, filter, size, contains, startsWith or endsWith";
+                    let message = format!("unknown function `{name}`; expected {expected}");
+                    return Err(Mistake { at, message, fault: Fault::Undeclared(name.to_owned()) });
+                }
+            },
         };
         let mut arguments = vec![receiver];
         arguments.append(&mut self.list(")")?);
         if arguments.len() - 1 != takes {
             let takes = if takes == 0 { "no argument here" } else { "one argument" };
-            return Err(Mistake { at, message: format!("{name}() takes {takes}") });
+            return Err(syntax(at, format!("{name}() takes {takes}")));
         }
         Ok(Node { at, expr: Expr::Call(function, arguments) })
     }

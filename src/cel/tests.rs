@@ -30,6 +30,9 @@ fn evaluated(source: &str) -> String {
             Value::Null => "null".to_owned(),
             Value::Bool(value) => value.to_string(),
             Value::Int(value) => value.to_string(),
+            Value::Uint(value) => format!("{value}u"),
+            Value::Double(value) => value.to_string(),
+            Value::Opaque(value) => value.kind().to_owned(),
             Value::Text(text) => format!("{text:?}"),
             Value::List(list) => {
                 let items: Vec<String> =
@@ -39,7 +42,8 @@ fn evaluated(source: &str) -> String {
             Value::Map(object) => format!("{:?}", object.names()),
         }
     }
-    let tree = match parse(source, &NAMES) {
+    let language = Language { names: &NAMES, functions: &[], has_all_numbers: false };
+    let tree = match parse(source, &language) {
         Ok(tree) => tree,
         Err(mistake) => return format!("!{}: {}", mistake.at, mistake.message),
     };

@@ -1,6 +1,6 @@
 //! From a syntax tree to a value, paying for every step.
 
-use super::{Expr, FUEL, Function, Macro, Mistake, Node, Object, Operator, Value};
+use super::{Expr, FUEL, Fault, Function, Library, Macro, Mistake, Node, Object, Operator, Value};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -13,12 +13,41 @@ pub struct Outcome<'a> {
 
 /// Evaluates an expression whose names are the fields of `names`.
 pub fn eval<'a>(node: &'a Node, names: &'a (dyn Object<'a> + 'a)) -> Outcome<'a> {
-    let mut evaluation = Evaluation { names, locals: Vec::new(), fuel: FUEL };
+    eval_with(node, names, &NoLibrary, FUEL)
+}
+
+/// Evaluates with a library, and with fuel of the caller's measure.
+pub fn eval_with<'a>(
+    node: &'a Node,
+    names: &'a (dyn Object<'a> + 'a),
+    library: &'a dyn Library,
+    fuel: u64,
+) -> Outcome<'a> {
+    let mut evaluation = Evaluation { names, library, locals: Vec::new(), fuel };
     let result = evaluation.value(node).map_err(|stop| match stop {
         Stop::Failed(mistake) => mistake,
-        Stop::OutOfFuel(at) => Mistake { at, message: format!("takes more than {FUEL} steps to evaluate") },
+        Stop::OutOfFuel(at) => {
+            let message = format!("takes more than {fuel} steps to evaluate");
+            Mistake { at, message, fault: Fault::OutOfFuel }
+        }
     });
-    Outcome { result, spent: FUEL - evaluation.fuel }
+    Outcome { result, spent: fuel - evaluation.fuel }
+}
+
+/// Of a language that declares no functions.
+struct NoLibrary;
+
+impl Library for NoLibrary {
+    fn call<'a>(&self, name: &str, arguments: &[Value<'a>]) -> Result<Value<'a>, (Fault, String)> {
+        let kinds: Vec<&str> = arguments.iter().map(Value::kind).collect();
+        Err((
+            Fault::Overload,
+            match name {
+                "+" | "-" => format!("this operator does not apply to {}", kinds.join(" and ")),
+                _ => format!("this function does not apply to ({})", kinds.join(", ")),
+            },
+        ))
+    }
 }
 
 /// Why an evaluation goes no further.
@@ -31,6 +60,7 @@ enum Stop {
 
 struct Evaluation<'a> {
     names: &'a (dyn Object<'a> + 'a),
+    library: &'a dyn Library,
     locals: Vec<(&'a str, Value<'a>)>,
     fuel: u64,
 }
@@ -38,8 +68,8 @@ struct Evaluation<'a> {
 /// Bytes of text that cost as much as one step.
 const BYTES_PER_STEP: usize = 64;
 
-fn fail<T>(at: usize, message: impl Into<String>) -> Result<T, Stop> {
-    Err(Stop::Failed(Mistake { at, message: message.into() }))
+fn fail<T>(at: usize, fault: Fault, message: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Failed(Mistake { at, message: message.into(), fault }))
 }
 
 impl<'a> Evaluation<'a> {
@@ -55,6 +85,8 @@ impl<'a> Evaluation<'a> {
             Expr::Null => Ok(Value::Null),
             Expr::Bool(value) => Ok(Value::Bool(*value)),
             Expr::Int(value) => Ok(Value::Int(*value)),
+            Expr::Uint(value) => Ok(Value::Uint(*value)),
+            Expr::Double(value) => Ok(Value::Double(value.clone())),
             Expr::Text(text) => Ok(Value::text(text.as_str())),
             Expr::List(items) => {
                 let items: Result<Vec<Value<'a>>, Stop> = items.iter().map(|item| self.value(item)).collect();
@@ -66,7 +98,7 @@ impl<'a> Evaluation<'a> {
                 let object = self.object(of)?;
                 match object.field(field) {
                     Some(value) => self.paid_for(at, value),
-                    None => fail(at, format!("no such key: {field}")),
+                    None => fail(at, Fault::NoKey(field.clone()), format!("no such key: {field}")),
                 }
             }
             Expr::Has(of, field) => Ok(Value::Bool(self.object(of)?.has(field))),
@@ -74,10 +106,11 @@ impl<'a> Evaluation<'a> {
             Expr::Call(function, arguments) => self.call(at, *function, arguments),
             Expr::Not(inner) => Ok(Value::Bool(!self.bool(inner)?)),
             Expr::Negate(inner) => match self.value(inner)? {
-                Value::Int(number) => {
-                    number.checked_neg().map_or_else(|| fail(at, "int overflow"), |n| Ok(Value::Int(n)))
-                }
-                other => fail(at, format!("`-` does not apply to {}", other.kind())),
+                Value::Int(number) => number
+                    .checked_neg()
+                    .map_or_else(|| fail(at, Fault::Overflow, "int overflow"), |n| Ok(Value::Int(n))),
+                Value::Double(number) => double(at, number.as_f64().map(|number| -number)),
+                other => fail(at, Fault::Overload, format!("`-` does not apply to {}", other.kind())),
             },
             Expr::Binary(operator, left, right) => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
@@ -109,30 +142,32 @@ impl<'a> Evaluation<'a> {
         }
         match self.names.field(name) {
             Some(value) => self.paid_for(at, value),
-            None => fail(at, format!("unknown name `{name}`")),
+            None => fail(at, Fault::Undeclared(name.to_owned()), format!("unknown name `{name}`")),
         }
     }
 
     fn bool(&mut self, node: &'a Node) -> Result<bool, Stop> {
         match self.value(node)? {
             Value::Bool(value) => Ok(value),
-            other => fail(node.at, format!("expected bool, found {}", other.kind())),
+            other => fail(node.at, Fault::Overload, format!("expected bool, found {}", other.kind())),
         }
     }
 
     fn object(&mut self, node: &'a Node) -> Result<Rc<dyn Object<'a> + 'a>, Stop> {
         match self.value(node)? {
             Value::Map(object) => Ok(object),
-            other => fail(node.at, format!("{} has no fields", other.kind())),
+            other => fail(node.at, Fault::Overload, format!("{} has no fields", other.kind())),
         }
     }
 
     fn map(&mut self, entries: &'a [(Node, Node)]) -> Result<Value<'a>, Stop> {
         let mut out: Vec<(Cow<'a, str>, Value<'a>)> = Vec::new();
         for (key, value) in entries {
-            let Value::Text(name) = self.value(key)? else { return fail(key.at, "a key here is a string") };
+            let Value::Text(name) = self.value(key)? else {
+                return fail(key.at, Fault::Overload, "a key here is a string");
+            };
             if out.iter().any(|(known, _)| *known == name) {
-                return fail(key.at, format!("repeated key: {name}"));
+                return fail(key.at, Fault::Other, format!("repeated key: {name}"));
             }
             self.pay(key.at, out.len())?;
             let value = self.value(value)?;
@@ -146,13 +181,16 @@ impl<'a> Evaluation<'a> {
         let found = match (&of, &index) {
             (Value::List(list), Value::Int(position)) => match usize::try_from(*position) {
                 Ok(place) if place < list.len() => list.item(place),
-                _ => return fail(at, format!("index {position} is outside a list of {}", list.len())),
+                _ => {
+                    let message = format!("index {position} is outside a list of {}", list.len());
+                    return fail(at, Fault::Index(*position), message);
+                }
             },
             (Value::Map(object), Value::Text(key)) => match object.field(key) {
-                None => return fail(at, format!("no such key: {key}")),
+                None => return fail(at, Fault::NoKey(key.to_string()), format!("no such key: {key}")),
                 found => found,
             },
-            _ => return fail(at, format!("{} has no index of type {}", of.kind(), index.kind())),
+            _ => return fail(at, Fault::Overload, format!("{} has no index of type {}", of.kind(), index.kind())),
         };
         self.paid_for(at, found.unwrap_or(Value::Null))
     }
@@ -187,7 +225,7 @@ impl<'a> Evaluation<'a> {
                 self.pay(range.at, names.len())?;
                 Rc::new(names.into_iter().map(Value::Text).collect::<Vec<_>>())
             }
-            other => return fail(range.at, format!("expected list or map, found {}", other.kind())),
+            other => return fail(range.at, Fault::Overload, format!("expected list or map, found {}", other.kind())),
         };
         let (mut failed, mut count, mut out) = (None, 0, Vec::new());
         for position in 0..list.len() {
@@ -259,15 +297,12 @@ impl<'a> Evaluation<'a> {
             (Function::Int, [Value::Int(number)]) => Ok(Value::Int(*number)),
             (Function::Int, [Value::Text(text)]) => match text.parse() {
                 Ok(number) => Ok(Value::Int(number)),
-                Err(_) => fail(at, "this string is no int"),
+                Err(_) => fail(at, Fault::Other, "this string is no int"),
             },
             (Function::String, [Value::Text(text)]) => Ok(Value::Text(text.clone())),
             (Function::String, [Value::Int(number)]) => Ok(Value::text(number.to_string())),
             (Function::String, [Value::Bool(value)]) => Ok(Value::text(value.to_string())),
-            (_, values) => {
-                let kinds: Vec<&str> = values.iter().map(Value::kind).collect();
-                fail(at, format!("this function does not apply to ({})", kinds.join(", ")))
-            }
+            (function, values) => self.library(at, function.name(), values),
         }
     }
 
@@ -303,7 +338,9 @@ impl<'a> Evaluation<'a> {
             }
             (_, Value::Int(left), Value::Int(right)) => {
                 if right == 0 && matches!(operator, Operator::Divide | Operator::Remainder) {
-                    return fail(at, "division by zero");
+                    let is_division = operator == Operator::Divide;
+                    let fault = if is_division { Fault::DivisionByZero } else { Fault::ModulusByZero };
+                    return fail(at, fault, "division by zero");
                 }
                 let result = match operator {
                     Operator::Add => left.checked_add(right),
@@ -312,11 +349,65 @@ impl<'a> Evaluation<'a> {
                     Operator::Divide => left.checked_div(right),
                     _ => left.checked_rem(right),
                 };
-                result.map_or_else(|| fail(at, "int overflow"), |number| Ok(Value::Int(number)))
+                result.map_or_else(|| fail(at, Fault::Overflow, "int overflow"), |number| Ok(Value::Int(number)))
             }
+            (_, Value::Uint(left), Value::Uint(right)) => self.unsigned(at, operator, left, right),
+            (_, Value::Double(left), Value::Double(right)) => {
+                let (left, right) = (left.as_f64().unwrap_or_default(), right.as_f64().unwrap_or_default());
+                match operator {
+                    Operator::Add => double(at, Some(left + right)),
+                    Operator::Subtract => double(at, Some(left - right)),
+                    Operator::Multiply => double(at, Some(left * right)),
+                    Operator::Divide => double(at, Some(left / right)),
+                    _ => fail(at, Fault::Overload, "this operator does not apply to double and double"),
+                }
+            }
+            (Operator::Add, left @ Value::Opaque(_), right) | (Operator::Add, left, right @ Value::Opaque(_)) => {
+                self.library(at, "+", &[left, right])
+            }
+            (Operator::Subtract, left @ Value::Opaque(_), right) => self.library(at, "-", &[left, right]),
             (_, left, right) => {
-                fail(at, format!("this operator does not apply to {} and {}", left.kind(), right.kind()))
+                let message = format!("this operator does not apply to {} and {}", left.kind(), right.kind());
+                fail(at, Fault::Overload, message)
             }
+        }
+    }
+
+    fn unsigned(&mut self, at: usize, operator: Operator, left: u64, right: u64) -> Result<Value<'a>, Stop> {
+        let result = match operator {
+            Operator::Divide | Operator::Remainder if right == 0 => {
+                let is_division = operator == Operator::Divide;
+                let fault = if is_division { Fault::DivisionByZero } else { Fault::ModulusByZero };
+                return fail(at, fault, "division by zero");
+            }
+            Operator::Add => left.checked_add(right),
+            Operator::Subtract => left.checked_sub(right),
+            Operator::Multiply => left.checked_mul(right),
+            Operator::Divide => left.checked_div(right),
+            _ => left.checked_rem(right),
+        };
+        result.map_or_else(|| fail(at, Fault::Overflow, "uint overflow"), |number| Ok(Value::Uint(number)))
+    }
+
+    /// A function or operator that the core does not have. What it reads and makes is paid for by size.
+    fn library(&mut self, at: usize, name: &str, arguments: &[Value<'a>]) -> Result<Value<'a>, Stop> {
+        for argument in arguments {
+            self.pay_for(at, argument)?;
+        }
+        match self.library.call(name, arguments) {
+            Ok(value) => {
+                self.pay_for(at, &value)?;
+                Ok(value)
+            }
+            Err((fault, message)) => fail(at, fault, message),
+        }
+    }
+
+    fn pay_for(&mut self, at: usize, value: &Value<'a>) -> Result<(), Stop> {
+        match value {
+            Value::Text(text) => self.pay(at, text.len() / BYTES_PER_STEP + 1),
+            Value::List(list) => self.pay(at, list.len() + 1),
+            _ => self.pay(at, 1),
         }
     }
 
@@ -329,7 +420,7 @@ impl<'a> Evaluation<'a> {
     ) -> Result<Value<'a>, Stop> {
         match left.compare(right) {
             Some(ordering) => Ok(Value::Bool(holds(ordering))),
-            None => fail(at, format!("{} and {} have no order", left.kind(), right.kind())),
+            None => fail(at, Fault::Overload, format!("{} and {} have no order", left.kind(), right.kind())),
         }
     }
 
@@ -345,7 +436,7 @@ impl<'a> Evaluation<'a> {
                 Ok(Value::Bool(false))
             }
             (Value::Map(object), Value::Text(key)) => Ok(Value::Bool(object.has(key))),
-            _ => fail(at, format!("`in` does not apply to {} and {}", part.kind(), whole.kind())),
+            _ => fail(at, Fault::Overload, format!("`in` does not apply to {} and {}", part.kind(), whole.kind())),
         }
     }
 
@@ -386,6 +477,28 @@ impl<'a> Evaluation<'a> {
                 Ok(true)
             }
             _ => Ok(left.compare(right) == Some(Ordering::Equal)),
+        }
+    }
+}
+
+/// A number that CEL has; infinity and the like are refused.
+fn double<'a>(at: usize, number: Option<impl Into<serde_json::Value>>) -> Result<Value<'a>, Stop> {
+    match number.map(Into::into) {
+        Some(serde_json::Value::Number(number)) => Ok(Value::Double(number)),
+        _ => fail(at, Fault::Overflow, "double overflow"),
+    }
+}
+
+impl Function {
+    fn name(self) -> &'static str {
+        match self {
+            Function::Size => "size",
+            Function::Contains => "contains",
+            Function::StartsWith => "startsWith",
+            Function::EndsWith => "endsWith",
+            Function::Int => "int",
+            Function::String => "string",
+            Function::Other(name) => name,
         }
     }
 }

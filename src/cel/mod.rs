@@ -1,8 +1,11 @@
-//! The Common Expression Language, as much of it as a question about a lab needs, with every evaluation metered.
+//! The Common Expression Language, with every evaluation metered: what lessons ask of a lab, and the core of what Kubernetes
+//! asks of objects.
 //!
 //! Semantics are those of the specification: `&&` and `||` take the answer of one side even if the other fails,
 //! equality between types is false, integers are 64 bits and overflow is an error.
-//! Not here: doubles, unsigned integers, bytes, timestamps, durations, messages, `matches`. Each is refused by name.
+//! A [`Language`] names the variables and functions beyond the core, and says whether there are doubles and unsigned
+//! integers; a [`Library`] calls the functions.
+//! Not here: bytes, messages, optional values, macros over two names. Each is refused by name.
 //!
 //! Why not the crate `cel`: it cannot be stopped in the middle of an evaluation, its values are copied in before one
 //! begins, it iterates maps in the order of a hash, and it is 125 to 230 KB of a page whose budget is 700. Here a value may be
@@ -17,7 +20,9 @@ use std::rc::Rc;
 mod eval;
 mod parse;
 
-pub use eval::{Outcome, eval};
+use serde_json::Number;
+
+pub use eval::{Outcome, eval, eval_with};
 pub use parse::parse;
 
 /// Bytes of an expression.
@@ -32,6 +37,57 @@ pub const FUEL: u64 = 1_000_000;
 pub struct Mistake {
     pub at: usize,
     pub message: String,
+    pub fault: Fault,
+}
+
+/// What kind of mistake it is, for those who have words of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Syntax,
+    /// A name or function that nobody declared.
+    Undeclared(String),
+    /// An operator or function that these values do not have.
+    Overload,
+    NoKey(String),
+    Index(i64),
+    Overflow,
+    DivisionByZero,
+    ModulusByZero,
+    OutOfFuel,
+    /// The message says it.
+    Other,
+}
+
+/// What an expression may name and write beyond the core.
+#[derive(Clone, Copy, Debug)]
+pub struct Language<'l> {
+    pub names: &'l [&'l str],
+    pub functions: &'l [Signature],
+    /// There are doubles and unsigned integers.
+    pub has_all_numbers: bool,
+}
+
+/// A function of a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature {
+    pub name: &'static str,
+    /// Called on a value, which is its first argument: `text.trim()`.
+    pub is_method: bool,
+    /// The fewest and the most arguments, without that value.
+    pub arguments: (usize, usize),
+}
+
+/// Calls the functions that a language declares, and operators on values that the core does not know: `+`, `-`.
+pub trait Library {
+    fn call<'a>(&self, name: &str, arguments: &[Value<'a>]) -> Result<Value<'a>, (Fault, String)>;
+}
+
+/// A value that only a library knows.
+pub trait Opaque {
+    fn kind(&self) -> &'static str;
+    fn as_any(&self) -> &dyn std::any::Any;
+    /// How it orders with another, if it does.
+    fn compare(&self, other: &dyn Opaque) -> Option<Ordering>;
 }
 
 /// A node of the syntax tree with its place in the source.
@@ -46,6 +102,8 @@ pub enum Expr {
     Null,
     Bool(bool),
     Int(i64),
+    Uint(u64),
+    Double(Number),
     Text(String),
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
@@ -96,6 +154,8 @@ pub enum Function {
     EndsWith,
     Int,
     String,
+    /// One of a library.
+    Other(&'static str),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,9 +191,12 @@ pub enum Value<'a> {
     Null,
     Bool(bool),
     Int(i64),
+    Uint(u64),
+    Double(Number),
     Text(Cow<'a, str>),
     List(Rc<dyn Sequence<'a> + 'a>),
     Map(Rc<dyn Object<'a> + 'a>),
+    Opaque(Rc<dyn Opaque>),
 }
 
 impl<'a> Value<'a> {
@@ -155,20 +218,43 @@ impl<'a> Value<'a> {
             Value::Null => "null_type",
             Value::Bool(_) => "bool",
             Value::Int(_) => "int",
+            Value::Uint(_) => "uint",
+            Value::Double(_) => "double",
             Value::Text(_) => "string",
             Value::List(_) => "list",
             Value::Map(_) => "map",
+            Value::Opaque(value) => value.kind(),
         }
     }
 
     /// How two values order, if they do.
-    fn compare(&self, other: &Value<'a>) -> Option<Ordering> {
+    pub fn compare(&self, other: &Value<'a>) -> Option<Ordering> {
         match (self, other) {
             (Value::Bool(one), Value::Bool(other)) => Some(one.cmp(other)),
             (Value::Int(one), Value::Int(other)) => Some(one.cmp(other)),
             (Value::Text(one), Value::Text(other)) => Some(one.cmp(other)),
-            _ => None,
+            (Value::Opaque(one), Value::Opaque(other)) => one.compare(&**other),
+            _ => compare_numbers(self, other),
         }
+    }
+}
+
+/// Numbers of all kinds have one order.
+fn compare_numbers(one: &Value, other: &Value) -> Option<Ordering> {
+    let whole = |value: &Value| match value {
+        Value::Int(number) => Some(i128::from(*number)),
+        Value::Uint(number) => Some(i128::from(*number)),
+        _ => None,
+    };
+    let number = |value: &Value| match value {
+        Value::Int(number) => Some(Number::from(*number)),
+        Value::Uint(number) => Some(Number::from(*number)),
+        Value::Double(number) => Some(number.clone()),
+        _ => None,
+    };
+    match (whole(one), whole(other)) {
+        (Some(one), Some(other)) => Some(one.cmp(&other)),
+        _ => number(one)?.as_f64()?.partial_cmp(&number(other)?.as_f64()?),
     }
 }
 

@@ -1,0 +1,133 @@
+//! CEL as Kubernetes has it: rules of custom resources, policies, match conditions.
+//!
+//! Upstream: `k8s.io/apiserver/pkg/cel`. The core with its metering is `crate::cel`; here are the functions that Kubernetes
+//! adds to it, objects as values, and the words of cel-go for what is wrong.
+//!
+//! Simplified: names and functions are checked when an expression is compiled, fields where their types are known
+//! ([`types`]); other errors of types show when it is evaluated. The functions of IP addresses, URLs, formats, sets and
+//! optional values are not built, nor is the authorizer. Cost is counted in steps of our own.
+
+mod library;
+#[cfg(test)]
+mod tests;
+pub mod types;
+mod values;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::cel::{self, Fault, Language, Mistake, Node, Object, Value};
+use library::FUNCTIONS;
+use types::Type;
+
+/// Steps that one evaluation may take.
+pub const FUEL: u64 = cel::FUEL;
+
+/// An expression that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    source: String,
+    tree: Arc<Node>,
+    names: Vec<String>,
+}
+
+/// Names of types are values too: `type(x) == string`.
+const TYPES: [&str; 9] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"];
+
+/// Reads an expression over variables of any type. The error is cel-go's: `ERROR: <input>:1:1: …`, and the line with the
+/// place.
+pub fn compile(source: &str, names: &[&str]) -> Result<Program, String> {
+    let variables: Vec<(&str, Type)> = names.iter().map(|name| (*name, Type::Any)).collect();
+    compile_typed(source, &variables, None)
+}
+
+/// Reads an expression over variables whose types are known, as far as they are, and of a type that it must have.
+pub fn compile_typed(source: &str, variables: &[(&str, Type)], expected: Option<&str>) -> Result<Program, String> {
+    let mut names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
+    names.extend(TYPES);
+    let language = Language { names: &names, functions: &FUNCTIONS, has_all_numbers: true };
+    let tree = cel::parse(source, &language).map_err(|mistake| show(source, &mistake))?;
+    let found = types::check(&tree, variables).map_err(|mistake| show(source, &mistake))?;
+    if let (Some(expected), Some(found)) = (expected, found.name())
+        && found != expected
+    {
+        return Err(format!("must evaluate to {expected}"));
+    }
+    let names = variables.iter().map(|(name, _)| (*name).to_owned()).collect();
+    Ok(Program { source: source.to_owned(), tree: Arc::new(tree), names })
+}
+
+impl Program {
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The value over variables in JSON; one that has no value here is null.
+    pub fn evaluate(&self, variables: &BTreeMap<String, Json>) -> Result<Json, String> {
+        let typed = variables.iter().map(|(name, value)| (&name[..], (value, None)));
+        self.evaluate_typed(&typed.collect())
+    }
+
+    /// The value over variables, each with its structural schema, if it has one.
+    pub fn evaluate_typed(&self, variables: &BTreeMap<&str, (&Json, Option<&Json>)>) -> Result<Json, String> {
+        let names = Variables { known: &self.names, values: variables };
+        let outcome = cel::eval_with(&self.tree, &names, &library::Kubernetes, FUEL);
+        let value = outcome.result.map_err(|mistake| words(&mistake))?;
+        values::to_json(&value)
+    }
+
+    /// Whether it names a variable.
+    pub fn mentions(&self, name: &str) -> bool {
+        types::mentions(&self.tree, name)
+    }
+}
+
+struct Variables<'a> {
+    known: &'a [String],
+    values: &'a BTreeMap<&'a str, (&'a Json, Option<&'a Json>)>,
+}
+
+impl<'a> Object<'a> for Variables<'a> {
+    fn field(&self, name: &str) -> Option<Value<'a>> {
+        match self.values.get(name) {
+            Some((value, schema)) => Some(values::of_json(value, *schema)),
+            None if self.known.iter().any(|known| known == name) => Some(Value::Null),
+            None => TYPES.iter().find(|known| **known == name).map(|name| values::type_value(name)),
+        }
+    }
+
+    fn names(&self) -> Vec<Cow<'a, str>> {
+        self.values.keys().map(|name| Cow::Borrowed(*name)).collect()
+    }
+}
+
+/// What is wrong with an expression, where it stands.
+fn show(source: &str, mistake: &Mistake) -> String {
+    let before = source.get(..mistake.at).unwrap_or(source);
+    let line = before.matches('\n').count();
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+    let text = source.lines().nth(line).unwrap_or_default();
+    let message = match &mistake.fault {
+        Fault::Syntax => format!("Syntax error: {}", mistake.message),
+        _ => words(mistake),
+    };
+    format!("ERROR: <input>:{}:{}: {message}\n | {text}\n | {}^", line + 1, column + 1, ".".repeat(column))
+}
+
+/// The words of cel-go.
+fn words(mistake: &Mistake) -> String {
+    match &mistake.fault {
+        Fault::Undeclared(name) => format!("undeclared reference to '{name}' (in container '')"),
+        Fault::Overload => "no such overload".to_owned(),
+        Fault::NoKey(key) => format!("no such key: {key}"),
+        Fault::Index(index) => format!("index out of bounds: {index}"),
+        Fault::Overflow => "integer overflow".to_owned(),
+        Fault::DivisionByZero => "division by zero".to_owned(),
+        Fault::ModulusByZero => "modulus by zero".to_owned(),
+        Fault::OutOfFuel => "operation cancelled: actual cost limit exceeded".to_owned(),
+        Fault::Syntax | Fault::Other => mistake.message.clone(),
+    }
+}
