@@ -4,8 +4,8 @@
 //! adds to it, objects as values, and the words of cel-go for what is wrong.
 //!
 //! Simplified: names and functions are checked when an expression is compiled, fields where their types are known
-//! ([`types`]); other errors of types show when it is evaluated. The functions of IP addresses, URLs, formats, sets and
-//! optional values are not built, nor is the authorizer. Cost is counted in steps of our own.
+//! ([`types`]); other errors of types show when it is evaluated. The functions of IP addresses, URLs, formats and sets
+//! are not built, nor is the authorizer; optional values are no type of their own, and null stands for none. Cost is counted in steps of our own.
 
 mod library;
 #[cfg(test)]
@@ -22,6 +22,8 @@ use serde_json::Value as Json;
 use crate::cel::{self, Fault, Language, Mistake, Node, Object, Value};
 use library::FUNCTIONS;
 use types::Type;
+
+pub(in crate::k8s) use values::parse_duration;
 
 /// Steps that one evaluation may take.
 pub const FUEL: u64 = cel::FUEL;
@@ -54,7 +56,7 @@ pub fn compile_typed(source: &str, variables: &[(&str, Type)], expected: Option<
     if let (Some(expected), Some(found)) = (expected, found.name())
         && found != expected
     {
-        return Err(format!("must evaluate to {expected}"));
+        return Err(format!("must evaluate to a {expected}"));
     }
     let names = variables.iter().map(|(name, _)| (*name).to_owned()).collect();
     Ok(Program { source: source.to_owned(), tree: Arc::new(tree), names })
@@ -106,16 +108,28 @@ impl<'a> Object<'a> for Variables<'a> {
 
 /// What is wrong with an expression, where it stands.
 fn show(source: &str, mistake: &Mistake) -> String {
-    let before = source.get(..mistake.at).unwrap_or(source);
+    // A call is where its arguments begin.
+    let is_call = mistake.message.starts_with("unknown function");
+    let at = match &mistake.fault {
+        Fault::Undeclared(name) if is_call => mistake.at + name.len(),
+        _ => mistake.at,
+    };
+    let before = source.get(..at).unwrap_or(source);
     let line = before.matches('\n').count();
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
     let text = source.lines().nth(line).unwrap_or_default();
     let message = match &mistake.fault {
+        Fault::Syntax if mistake.message == NO_VALUE => format!("Syntax error: {NO_VALUE_WORDS}"),
         Fault::Syntax => format!("Syntax error: {}", mistake.message),
         _ => words(mistake),
     };
     format!("ERROR: <input>:{}:{}: {message}\n | {text}\n | {}^", line + 1, column + 1, ".".repeat(column))
 }
+
+/// The end of an expression where a value was to come.
+const NO_VALUE: &str = "unexpected end of the expression; expected a value";
+const NO_VALUE_WORDS: &str = "mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', \
+    NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
 
 /// The words of cel-go.
 fn words(mistake: &Mistake) -> String {

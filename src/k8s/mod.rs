@@ -10,6 +10,7 @@ pub mod apiserver;
 pub mod cel;
 pub mod codec;
 pub mod conversion;
+pub mod custom;
 pub mod defaults;
 pub mod encryption;
 pub mod go;

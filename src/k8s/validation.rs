@@ -42,6 +42,20 @@ pub fn update(resource: &Resource, object: &Value, old: &Value) -> Vec<FieldErro
     errors.0
 }
 
+/// What is wrong with the metadata of an object of no built-in resource.
+pub fn create_metadata(is_namespaced: bool, name_rule: fn(&str) -> Vec<String>, object: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    metadata::check_named(&mut errors, is_namespaced, name_rule, object);
+    errors.0
+}
+
+/// What is wrong with the metadata of such an object that is to take the place of another.
+pub fn update_metadata(object: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    metadata::check_update(&mut errors, object, old);
+    errors.0
+}
+
 fn check(errors: &mut Errors, resource: &Resource, object: &Value) {
     match (resource.group, resource.kind) {
         ("", "Pod") => pods::check(errors, object),

@@ -24,7 +24,7 @@ const fn method(name: &'static str, fewest: usize, most: usize) -> Signature {
     Signature { name, is_method: true, arguments: (fewest, most) }
 }
 
-pub const FUNCTIONS: [Signature; 48] = [
+pub const FUNCTIONS: [Signature; 51] = [
     global("type", 1),
     global("dyn", 1),
     global("double", 1),
@@ -63,6 +63,9 @@ pub const FUNCTIONS: [Signature; 48] = [
     method("isLessThan", 1, 1),
     method("isGreaterThan", 1, 1),
     method("compareTo", 1, 1),
+    method("hasValue", 0, 0),
+    method("orValue", 1, 1),
+    method("value", 0, 0),
     method("getFullYear", 0, 1),
     method("getMonth", 0, 1),
     method("getDate", 0, 1),
@@ -88,6 +91,12 @@ impl Library for Kubernetes {
     fn call<'a>(&self, name: &str, arguments: &[Value<'a>]) -> Answer<'a> {
         let overload = || Err((Fault::Overload, "no such overload".to_owned()));
         match arguments {
+            // Null stands for an optional value that is not there.
+            [value] if name == "hasValue" => Ok(Value::Bool(!matches!(value, Value::Null))),
+            [Value::Null, other] if name == "orValue" => Ok(other.clone()),
+            [value, _] if name == "orValue" => Ok(value.clone()),
+            [Value::Null] if name == "value" => wrong("optional.none() dereference"),
+            [value] if name == "value" => Ok(value.clone()),
             [value] if matches!(name, "type" | "dyn" | "int" | "string" | "double" | "uint" | "bool") => {
                 convert(name, value).unwrap_or_else(overload)
             }

@@ -103,7 +103,7 @@ fn what_goes_wrong_while_evaluating() {
 #[test]
 fn what_goes_wrong_while_compiling() {
     let error = compile("self.a >", &["self"]).unwrap_err();
-    assert!(error.starts_with("ERROR: <input>:1:9: Syntax error: "), "{error}");
+    assert!(error.starts_with("ERROR: <input>:1:9: Syntax error: mismatched input '<EOF>' expecting {"), "{error}");
     assert!(error.ends_with("\n | self.a >\n | ........^"), "{error}");
     let error = compile("object.x == 1", &["self"]).unwrap_err();
     assert_eq!(error, "ERROR: <input>:1:1: undeclared reference to 'object' (in container '')\n | object.x == 1\n | ^");
@@ -118,7 +118,7 @@ fn what_goes_wrong_while_compiling() {
     assert!(typed("self.l.exists(x, x.z == '')").unwrap_err().contains("undefined field 'z'"));
     let error = typed("self.n == self.s").unwrap_err();
     assert!(error.contains("found no matching overload for '_==_' applied to '(int, string)'"), "{error}");
-    assert_eq!(typed("self.n + 1"), Err("must evaluate to bool".to_owned()));
+    assert_eq!(typed("self.n + 1"), Err("must evaluate to a bool".to_owned()));
     assert!(typed("self.n.foo == 1").unwrap_err().contains("type 'int' does not support field selection"));
 }
 

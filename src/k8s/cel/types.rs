@@ -22,6 +22,8 @@ pub enum Type<'t> {
         schema: &'t Json,
         has_kind: bool,
     },
+    /// Rules see names only.
+    Metadata,
 }
 
 impl<'t> Type<'t> {
@@ -55,7 +57,7 @@ impl<'t> Type<'t> {
             Type::Named(name) => Some((*name).to_owned()),
             Type::List(inner) => Some(format!("list({})", inner.name().unwrap_or_else(|| "dyn".to_owned()))),
             Type::Map(inner) => Some(format!("map(string, {})", inner.name().unwrap_or_else(|| "dyn".to_owned()))),
-            Type::Object { .. } => Some("object".to_owned()),
+            Type::Object { .. } | Type::Metadata => Some("object".to_owned()),
         }
     }
 
@@ -67,12 +69,14 @@ impl<'t> Type<'t> {
                 let plain = unescape(name);
                 let name = plain.as_deref().unwrap_or(name);
                 match schema["properties"].get(name) {
-                    _ if *has_kind && name == "metadata" => Ok(Type::Any),
+                    _ if *has_kind && name == "metadata" => Ok(Type::Metadata),
                     _ if *has_kind && matches!(name, "kind" | "apiVersion") => Ok(Type::Named("string")),
                     Some(inner) => Ok(Type::of_schema(inner, false)),
                     None => Err(mistake(at, format!("undefined field '{name}'"))),
                 }
             }
+            Type::Metadata if matches!(name, "name" | "generateName") => Ok(Type::Named("string")),
+            Type::Metadata => Err(mistake(at, format!("undefined field '{name}'"))),
             other => {
                 let name = other.name().unwrap_or_default();
                 Err(mistake(at, format!("type '{name}' does not support field selection")))
@@ -145,7 +149,7 @@ impl<'t> Checker<'t> {
             }
             Expr::Select(of, field) => self.ty(of)?.field(node.at.saturating_sub(1), field),
             Expr::Has(of, field) => {
-                self.ty(of)?.field(node.at, field)?;
+                self.ty(of)?.field(node.at + "has".len(), field)?;
                 Ok(Type::Named("bool"))
             }
             Expr::Index(of, index) => {
@@ -237,7 +241,8 @@ fn result_of<'t>(function: Function, arguments: &[Type<'t>]) -> Type<'t> {
         Function::Contains | Function::StartsWith | Function::EndsWith => "bool",
         Function::String => "string",
         Function::Other(name) => match name {
-            "matches" | "isQuantity" | "isSorted" | "isInteger" | "isLessThan" | "isGreaterThan" | "bool" => "bool",
+            "matches" | "hasValue" | "isQuantity" | "isSorted" | "isInteger" | "isLessThan" | "isGreaterThan"
+            | "bool" => "bool",
             "charAt" | "join" | "lowerAscii" | "upperAscii" | "replace" | "substring" | "trim" | "find" => "string",
             "lastIndexOf" | "indexOf" | "sign" | "compareTo" | "asInteger" => "int",
             "double" | "asApproximateFloat" => "double",

@@ -53,7 +53,7 @@ pub fn resets(group: &str, resource: &str, subresource: &str) -> Set {
 pub fn custom_resets(has_status: bool, subresource: &str) -> Set {
     match (has_status, subresource) {
         (true, "") => Set::of_fields(&[&["status"]]),
-        (true, "status") => Set::of_fields(&[&["spec"]]),
+        (true, "status") => Set::of_fields(&[&["metadata"], &["spec"]]),
         _ => Set::default(),
     }
 }

@@ -258,10 +258,13 @@ pub struct FieldError {
 pub enum FieldErrorKind {
     Required,
     Invalid(Value),
+    /// What it is instead would be too long to say.
+    InvalidWithoutValue,
     TypeInvalid(Value),
     NotSupported(Value, Vec<String>),
     Forbidden,
     Duplicate(Value),
+    DuplicateWithoutValue,
     NotFound(Value),
     /// More bytes than this.
     TooLong(usize),
@@ -274,11 +277,11 @@ impl FieldErrorKind {
     pub fn reason(&self) -> &'static str {
         match self {
             FieldErrorKind::Required => "FieldValueRequired",
-            FieldErrorKind::Invalid(_) => "FieldValueInvalid",
+            FieldErrorKind::Invalid(_) | FieldErrorKind::InvalidWithoutValue => "FieldValueInvalid",
             FieldErrorKind::TypeInvalid(_) => "FieldValueTypeInvalid",
             FieldErrorKind::NotSupported(..) => "FieldValueNotSupported",
             FieldErrorKind::Forbidden => "FieldValueForbidden",
-            FieldErrorKind::Duplicate(_) => "FieldValueDuplicate",
+            FieldErrorKind::Duplicate(_) | FieldErrorKind::DuplicateWithoutValue => "FieldValueDuplicate",
             FieldErrorKind::NotFound(_) => "FieldValueNotFound",
             FieldErrorKind::TooLong(_) => "FieldValueTooLong",
             FieldErrorKind::TooMany(..) => "FieldValueTooMany",
@@ -320,11 +323,13 @@ impl FieldError {
             FieldErrorKind::Invalid(value) | FieldErrorKind::TypeInvalid(value) => {
                 format!("Invalid value: {}", show(value))
             }
+            FieldErrorKind::InvalidWithoutValue => "Invalid value".to_owned(),
             FieldErrorKind::NotSupported(value, supported) => {
                 let supported: Vec<String> = supported.iter().map(|text| quote(text)).collect();
                 format!("Unsupported value: {}: supported values: {}", show(value), supported.join(", "))
             }
             FieldErrorKind::Forbidden => "Forbidden".to_owned(),
+            FieldErrorKind::DuplicateWithoutValue => "Duplicate value".to_owned(),
             FieldErrorKind::Duplicate(value) => format!("Duplicate value: {}", show(value)),
             FieldErrorKind::NotFound(value) => format!("Not found: {}", show(value)),
             FieldErrorKind::TooLong(max) => format!("Too long: may not be more than {max} bytes"),

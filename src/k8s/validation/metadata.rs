@@ -11,19 +11,29 @@ use crate::k8s::registry::Resource;
 const ANNOTATIONS_MAX: usize = 256 << 10;
 
 pub(super) fn check(errors: &mut Errors, resource: &Resource, object: &Value) {
+    check_named(errors, resource.is_namespaced, name_rule(resource), object);
+}
+
+/// Metadata of an object whose names follow a rule.
+pub(super) fn check_named(
+    errors: &mut Errors,
+    is_namespaced: bool,
+    name_rule: fn(&str) -> Vec<String>,
+    object: &Value,
+) {
     let metadata = &object["metadata"];
     let (name, prefix) = (text(metadata, "name"), text(metadata, "generateName"));
     if !prefix.is_empty() {
-        errors.names("metadata.generateName", prefix, name_rule(resource)(&without_dash(prefix)));
+        errors.names("metadata.generateName", prefix, name_rule(&without_dash(prefix)));
     }
     if name.is_empty() {
         let detail = "name or generateName is required";
         errors.0.push(super::FieldError::required("metadata.name", detail));
     } else {
-        errors.names("metadata.name", name, name_rule(resource)(name));
+        errors.names("metadata.name", name, name_rule(name));
     }
     let namespace = text(metadata, "namespace");
-    match (resource.is_namespaced, namespace) {
+    match (is_namespaced, namespace) {
         (true, "") => errors.required("metadata.namespace"),
         (true, _) => errors.names("metadata.namespace", namespace, names::dns1123_label(namespace)),
         (false, "") => {}
