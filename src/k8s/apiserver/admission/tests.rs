@@ -369,3 +369,48 @@ webhooks:
     assert_eq!(step.reason, "not called, and ignored: check.example.com");
     assert!(request(&hook("Fail")).pass("{kind: Node, apiVersion: v1, metadata: {name: n1}}").is_ok());
 }
+
+/// Whatever stands where a struct or a list should, nothing panics.
+#[test]
+fn what_is_no_object_does_no_harm() {
+    let world = format!("{LIMITS}\n---\n{QUOTA}");
+    let objects = Objects::of(&format!("{WORLD}{world}"));
+    let junk = [json!(null), json!("text"), json!(7), json!([1]), json!({"spec": 1}), json!([[]]), json!({"a": []})];
+    let kinds = ["pods", "nodes", "services", "persistentvolumeclaims", "namespaces", "serviceaccounts", "secrets"];
+    let fields = ["metadata", "spec", "status"];
+    let inner =
+        ["containers", "volumes", "labels", "annotations", "ports", "resources", "tolerations", "securityContext"];
+    for (kind, field) in kinds.iter().flat_map(|kind| fields.iter().map(move |field| (kind, field))) {
+        for value in &junk {
+            let nested = inner.iter().map(|inner| json!({*field: {*inner: value}}));
+            for object in nested.chain([json!({*field: value}), value.clone()]) {
+                for user in ["anna", "system:node:n1"] {
+                    let groups = vec!["system:nodes".to_owned()];
+                    let attributes = Attributes {
+                        user: Arc::new(User { name: user.to_owned(), groups, ..User::default() }),
+                        is_resource: true,
+                        resource: (*kind).to_owned(),
+                        namespace: "default".to_owned(),
+                        ..Attributes::default()
+                    };
+                    let mut review = Review {
+                        attributes: &attributes,
+                        operation: Operation::Create,
+                        api_version: "v1",
+                        kind: "Pod",
+                        object: Some(object.clone()),
+                        old: Some(&object),
+                        options: &Value::Null,
+                        is_dry_run: true,
+                        now: Time::ZERO,
+                        lister: &objects,
+                        authorizer: &Authorizer::default(),
+                        suffix: "x7k2p",
+                    };
+                    let _ = mutate(&mut review);
+                    let _ = validate(&review);
+                }
+            }
+        }
+    }
+}

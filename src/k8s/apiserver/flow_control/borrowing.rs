@@ -87,16 +87,13 @@ impl Demand {
     pub fn take(&mut self, now: Duration) -> (Seats, Seats) {
         self.advance(now);
         let time = self.last.saturating_sub(self.since).as_nanos();
-        let (mean, deviation) = if time == 0 {
-            (Seats::from(self.now) * ONE, 0)
-        } else {
-            let one = ONE.unsigned_abs();
-            let mean = self.sum.saturating_mul(one) / time;
-            let mean_of_squares = self.sum_of_squares.saturating_mul(one) / time * one;
-            let variance = mean_of_squares.saturating_sub(mean.saturating_mul(mean));
-            (clamped(mean), clamped(variance.isqrt()))
-        };
-        let envelope = mean + deviation;
+        let one = ONE.unsigned_abs();
+        let mean_of = |sum: u128, now: u128| sum.saturating_mul(one).checked_div(time).unwrap_or(now * one);
+        let now = u128::from(self.now);
+        let mean = mean_of(self.sum, now);
+        let mean_of_squares = mean_of(self.sum_of_squares, now * now).saturating_mul(one);
+        let variance = mean_of_squares.saturating_sub(mean.saturating_mul(mean));
+        let envelope = clamped(mean) + clamped(variance.isqrt());
         // Half of it is forgotten in five minutes.
         self.smoothed = envelope.max((977 * self.smoothed + 23 * envelope) / 1000);
         let high = Seats::from(self.high) * ONE;
@@ -109,48 +106,60 @@ fn clamped(number: u128) -> Seats {
     Seats::try_from(number).unwrap_or(Seats::MAX >> 40)
 }
 
-/// The seats of each level from its bounds, whether it is exempt, and its highest and smoothed demand. Nothing for a level
-/// that keeps what it has.
-pub(super) fn limits(server_limit: u32, levels: &[(Bounds, bool, Seats, Seats)]) -> Vec<Option<u32>> {
-    let least = |(bounds, is_exempt, high, _): &(Bounds, bool, Seats, Seats)| {
-        let high = if *is_exempt { *high } else { (*high).min(Seats::from(bounds.nominal) * ONE) };
-        high.max(Seats::from(bounds.min) * ONE)
-    };
-    let sum = |of: &dyn Fn(&(Bounds, bool, Seats, Seats)) -> Seats, is_exempt: bool| -> Seats {
-        levels.iter().filter(|level| level.1 == is_exempt).map(of).sum()
-    };
+/// What a level may have, and what it wanted lately.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Need {
+    pub bounds: Bounds,
+    pub is_exempt: bool,
+    /// The most at any moment.
+    pub high: Seats,
+    /// In the long run.
+    pub smoothed: Seats,
+}
+
+impl Need {
+    fn min(&self) -> Seats {
+        Seats::from(self.bounds.min) * ONE
+    }
+
+    /// What it keeps whatever the others want.
+    fn least(&self) -> Seats {
+        let nominal = Seats::from(self.bounds.nominal) * ONE;
+        let high = if self.is_exempt { self.high } else { self.high.min(nominal) };
+        high.max(self.min())
+    }
+}
+
+/// The seats of each level. Nothing for a level that keeps what it has.
+pub(super) fn limits(server_limit: u32, levels: &[Need]) -> Vec<Option<u32>> {
+    let exempt = levels.iter().filter(|level| level.is_exempt);
+    let others: Vec<&Need> = levels.iter().filter(|level| !level.is_exempt).collect();
     // The exempt take what they take; the others share what is left.
-    let left = (Seats::from(server_limit) * ONE - sum(&least, true)).max(0);
-    let min_sum = sum(&|level| Seats::from(level.0.min) * ONE, false);
-    let least_sum = sum(&least, false);
-    let items: Vec<Item> = levels
-        .iter()
-        .filter(|level| !level.1)
-        .map(|level| {
-            let lower = least(level);
-            let upper = (Seats::from(level.0.max) * ONE).max(lower);
-            Item { target: level.3.max(lower), lower, upper }
-        })
-        .collect();
-    let mut shared = allocate(left, &items).map(|allocations| allocations.into_iter());
-    levels
-        .iter()
-        .map(|level| {
-            let min = Seats::from(level.0.min) * ONE;
-            let seats = if level.1 {
-                least(level)
-            } else if left <= min_sum {
-                shared.as_mut().and_then(Iterator::next);
-                min
-            } else if left <= least_sum {
-                shared.as_mut().and_then(Iterator::next);
-                min + (least(level) - min) * (left - min_sum) / (least_sum - min_sum)
-            } else {
-                shared.as_mut().and_then(Iterator::next)?
-            };
-            u32::try_from((seats + ONE / 2) / ONE).ok()
-        })
-        .collect()
+    let left = (Seats::from(server_limit) * ONE - exempt.map(Need::least).sum::<Seats>()).max(0);
+    let min_sum: Seats = others.iter().map(|level| level.min()).sum();
+    let least_sum: Seats = others.iter().map(|level| level.least()).sum();
+    let item = |level: &&Need| {
+        let lower = level.least();
+        let upper = (Seats::from(level.bounds.max) * ONE).max(lower);
+        Item { target: level.smoothed.max(lower), lower, upper }
+    };
+    let shared: Option<Vec<Seats>> = if left <= min_sum {
+        Some(others.iter().map(|level| level.min()).collect())
+    } else if left <= least_sum {
+        let part =
+            |level: &&Need| level.min() + (level.least() - level.min()) * (left - min_sum) / (least_sum - min_sum);
+        Some(others.iter().map(part).collect())
+    } else {
+        allocate(left, &others.iter().map(item).collect::<Vec<Item>>())
+    };
+    let mut shared = shared.map(Vec::into_iter);
+    let seats = |level: &Need| {
+        if level.is_exempt {
+            return Some(level.least());
+        }
+        shared.as_mut().and_then(Iterator::next)
+    };
+    levels.iter().map(seats).map(|seats| seats.and_then(|seats| u32::try_from((seats + ONE / 2) / ONE).ok())).collect()
 }
 
 #[derive(Clone, Copy, Debug)]

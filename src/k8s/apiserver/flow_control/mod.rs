@@ -26,7 +26,7 @@ use std::time::Duration;
 use super::attributes::{Attributes, Lister};
 use super::object::{name, text};
 
-use borrowing::{Bounds, Share};
+use borrowing::{Bounds, Need, Share};
 pub use classify::Classified;
 use queues::{Kind, QueueSet, Queuing};
 
@@ -187,15 +187,12 @@ impl FlowControl {
 
     /// Lets levels lend each other seats by what they needed lately; to be called each [`ADJUSTMENT_PERIOD`].
     pub fn adjust(&mut self, now: Duration) -> Vec<RequestId> {
-        let demands: Vec<(Bounds, bool, borrowing::Seats, borrowing::Seats)> = self
-            .levels
-            .values_mut()
-            .map(|level| {
-                let (high, smoothed) = level.queues.take_demand(now);
-                (level.bounds, level.queues.is_exempt(), high, smoothed)
-            })
-            .collect();
-        let limits = borrowing::limits(self.server_limit, &demands);
+        let needs = self.levels.values_mut().map(|level| {
+            let (high, smoothed) = level.queues.take_demand(now);
+            Need { bounds: level.bounds, is_exempt: level.queues.is_exempt(), high, smoothed }
+        });
+        let needs: Vec<Need> = needs.collect();
+        let limits = borrowing::limits(self.server_limit, &needs);
         let mut dispatched = Vec::new();
         for (level, limit) in self.levels.values_mut().zip(limits) {
             level.queues.set_limit(limit.unwrap_or(level.queues.limit().unwrap_or(level.bounds.nominal)), now);
