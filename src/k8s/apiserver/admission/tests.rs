@@ -42,21 +42,21 @@ automountServiceAccountToken: false
 ---
 ";
 
-struct Request {
+pub(super) struct Request {
     objects: Objects,
     user: User,
-    operation: Operation,
+    pub(super) operation: Operation,
     subresource: &'static str,
-    old: Option<Value>,
+    pub(super) old: Option<Value>,
 }
 
-fn request(world: &str) -> Request {
+pub(super) fn request(world: &str) -> Request {
     let objects = Objects::of(&format!("{WORLD}{world}"));
     let user = User { name: "anna".to_owned(), ..User::default() };
     Request { objects, user, operation: Operation::Create, subresource: "", old: None }
 }
 
-fn filled(text: &str) -> Value {
+pub(super) fn filled(text: &str) -> Value {
     let object = yaml::parse(text).unwrap().value;
     let message = Schema::kubernetes().kind(self::text(&object, "apiVersion"), self::text(&object, "kind")).unwrap();
     defaults::apply(Schema::kubernetes(), message, object).unwrap()
@@ -64,9 +64,11 @@ fn filled(text: &str) -> Value {
 
 impl Request {
     /// Through both rounds: the object as it would be stored, and what follows; or the refusal.
-    fn pass(&self, object: &str) -> Result<(Value, Outcome), String> {
+    pub(super) fn pass(&self, object: &str) -> Result<(Value, Outcome), String> {
         let object = filled(object);
-        let resource = registry::of_kind(text(&object, "apiVersion"), text(&object, "kind")).unwrap();
+        let is_token = text(&object, "kind") == "TokenRequest";
+        let of = if is_token { ("v1", "ServiceAccount") } else { (text(&object, "apiVersion"), text(&object, "kind")) };
+        let resource = registry::of_kind(of.0, of.1).unwrap();
         let is_creation = self.operation == Operation::Create && self.subresource.is_empty();
         let attributes = Attributes {
             user: Arc::new(self.user.clone()),
@@ -101,12 +103,12 @@ impl Request {
     }
 
     #[track_caller]
-    fn refuses(&self, object: &str, expect: &str) {
+    pub(super) fn refuses(&self, object: &str, expect: &str) {
         assert_eq!(self.pass(object).map(|(object, _)| object), Err(expect.to_owned()));
     }
 }
 
-const POD: &str =
+pub(super) const POD: &str =
     "{kind: Pod, apiVersion: v1, metadata: {name: web, namespace: default}, spec: {containers: [{name: c, image: i}]}}";
 
 #[test]
@@ -300,6 +302,27 @@ fn kubelets_write_what_is_theirs() {
         "nodes \"n1\" is forbidden: node \"n1\" is not allowed to set the following labels: node-role.kubernetes.io/master",
     );
     let (node, _) = kubelet().pass(&node("n1", "{kubernetes.io/os: linux, example.com/x: z}")).unwrap();
+    let pod = "
+kind: Pod
+apiVersion: v1
+metadata: {name: web, namespace: default, uid: u1}
+spec: {nodeName: n1, volumes: [{name: t, projected: {sources: [{serviceAccountToken: {audience: vault}}]}}]}
+";
+    let token = |audience: &str| {
+        let bound = "boundObjectRef: {kind: Pod, apiVersion: v1, name: web, uid: u1}";
+        let spec = format!("{{audiences: [{audience}], {bound}}}");
+        format!(
+            "{{kind: TokenRequest, apiVersion: authentication.k8s.io/v1, metadata: {{name: robot, namespace: default}}, spec: {spec}}}"
+        )
+    };
+    let mut requests = request(pod);
+    (requests.user, requests.subresource) = (kubelet().user, "token");
+    assert!(requests.pass(&token("vault")).is_ok());
+    requests.refuses(
+        &token("bank"),
+        "serviceaccounts \"robot\" is forbidden: audience \"bank\" not found in pod spec volume, system:node:n1 is not \
+         authorized to request tokens for this audience",
+    );
     assert_eq!(node["spec"]["taints"], json!([{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]));
 }
 
