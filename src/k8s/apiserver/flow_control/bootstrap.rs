@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::sync::OnceLock;
 
 use super::GROUP;
-use crate::k8s::apiserver::object::{in_form, name};
+use crate::k8s::apiserver::object::{annotation, in_form, name};
 
 /// All of them: mandatory ones and suggested ones.
 pub fn objects() -> &'static [Value] {
@@ -18,6 +18,22 @@ pub fn objects() -> &'static [Value] {
 pub fn mandatory() -> impl Iterator<Item = &'static Value> {
     objects().iter().filter(|object| ["exempt", "catch-all"].contains(&name(object)))
 }
+
+/// What a server writes in place of what it finds: nothing if that will do. What says `autoupdate-spec: "false"` stays as it
+/// is, but for what is mandatory.
+pub fn reconcile(expected: &Value, existing: Option<&Value>) -> Option<Value> {
+    let Some(existing) = existing else { return Some(expected.clone()) };
+    let is_mandatory = mandatory().any(|object| name(object) == name(expected));
+    let is_ours = is_mandatory || annotation(existing, AUTOUPDATE) == Some("true");
+    if !is_ours || existing["spec"] == expected["spec"] {
+        return None;
+    }
+    let mut object = existing.clone();
+    object["spec"] = expected["spec"].clone();
+    Some(object)
+}
+
+const AUTOUPDATE: &str = "apf.kubernetes.io/autoupdate-spec";
 
 struct Level {
     name: &'static str,
@@ -242,7 +258,7 @@ fn subject_of(subject: &str) -> Value {
 
 fn object(kind: &str, name: &str, spec: Value) -> Value {
     let api_version = format!("{GROUP}/v1");
-    let annotations = json!({"apf.kubernetes.io/autoupdate-spec": "true"});
+    let annotations = json!({AUTOUPDATE: "true"});
     let metadata = json!({"name": name, "annotations": annotations});
     let object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata, "spec": spec});
     in_form(&api_version, kind, object)

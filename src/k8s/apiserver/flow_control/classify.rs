@@ -7,24 +7,28 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 use crate::k8s::apiserver::attributes::{Attributes, User};
-use crate::k8s::apiserver::object::{is_true, list, name, text, texts};
+use crate::k8s::apiserver::object::{is_true, list, name, text, texts, uid};
 
 /// Where a request was sorted to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Classified {
     pub schema: String,
+    /// What the headers `X-Kubernetes-PF-FlowSchema-UID` and `X-Kubernetes-PF-PriorityLevel-UID` tell; empty for what the
+    /// server imagines.
+    pub schema_uid: String,
     pub level: String,
+    pub level_uid: String,
     /// What tells the flows of a schema apart: a user or a namespace; empty if nothing does.
     pub distinguisher: String,
     /// By which queues are dealt.
     pub flow_hash: u64,
 }
 
-/// `schemas` are in the order of precedence. A level with no more than one queue needs no flows.
-pub(super) fn classify(
+/// `schemas` are in the order of precedence; of a level its UID and its queues are asked. One queue or none needs no flows.
+pub(super) fn classify<'a>(
     schemas: &[Arc<Value>],
     attributes: &Attributes,
-    queue_count: impl Fn(&str) -> usize,
+    level_of: impl Fn(&str) -> Option<(&'a str, usize)>,
 ) -> Classified {
     let schema = schemas.iter().find(|schema| {
         let mut rules = list(&schema["spec"], "rules").iter();
@@ -34,17 +38,25 @@ pub(super) fn classify(
     let schema = schema.or_else(|| schemas.iter().find(|schema| name(schema) == "catch-all"));
     let Some(schema) = schema else {
         let none = "catch-all".to_owned();
-        return Classified { schema: none.clone(), level: none, distinguisher: String::new(), flow_hash: 0 };
+        return Classified { schema: none.clone(), level: none, ..Classified::default() };
     };
     let level = level(schema).to_owned();
-    let has_flows = queue_count(&level) > 1;
+    let (level_uid, queues) = level_of(&level).unwrap_or_default();
+    let has_flows = queues > 1;
     let distinguisher = match text(&schema["spec"]["distinguisherMethod"], "type") {
         "ByUser" if has_flows => attributes.user.name.clone(),
         "ByNamespace" if has_flows => attributes.namespace.clone(),
         _ => String::new(),
     };
     let flow_hash = if has_flows { hash(name(schema), &distinguisher) } else { 0 };
-    Classified { schema: name(schema).to_owned(), level, distinguisher, flow_hash }
+    Classified {
+        schema: name(schema).to_owned(),
+        schema_uid: uid(schema).to_owned(),
+        level,
+        level_uid: level_uid.to_owned(),
+        distinguisher,
+        flow_hash,
+    }
 }
 
 pub(super) fn level(schema: &Value) -> &str {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attributes::{Attributes, Lister};
-use super::object::{name, text};
+use super::object::{name, text, uid};
 
 use borrowing::{Bounds, Need, Share};
 pub use classify::Classified;
@@ -101,6 +101,7 @@ pub struct FlowControl {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Level {
+    uid: String,
     queues: QueueSet,
     share: Share,
     bounds: Bounds,
@@ -158,12 +159,13 @@ impl FlowControl {
             let (kind, share) = (kind(object), Share::read(object));
             let entry = self.levels.entry(name(object).to_owned());
             let level = entry.or_insert_with(|| Level {
+                uid: String::new(),
                 queues: QueueSet::new(kind.clone(), now),
                 share,
                 bounds: Bounds::default(),
                 is_quiescing: false,
             });
-            (level.share, level.is_quiescing) = (share, false);
+            (level.uid, level.share, level.is_quiescing) = (uid(object).to_owned(), share, false);
             level.queues.set_kind(kind);
         }
         self.levels.retain(|_, level| !level.is_quiescing || !level.queues.is_idle());
@@ -204,7 +206,7 @@ impl FlowControl {
     /// Which schema a request belongs to, and so which level and flow.
     pub fn classify(&self, attributes: &Attributes) -> Classified {
         classify::classify(&self.schemas, attributes, |level| {
-            self.levels.get(level).map_or(0, |level| level.queues.queue_count())
+            self.levels.get(level).map(|level| (&level.uid[..], level.queues.queue_count()))
         })
     }
 

@@ -245,3 +245,14 @@ fn so_many_at_a_time() {
     server.finished(RequestId(1));
     assert!(server.arrive(RequestId(5), &anna));
 }
+
+#[test]
+fn specs_are_kept_unless_somebody_minds() {
+    let system = bootstrap::objects().iter().find(|object| object["metadata"]["name"] == "system").unwrap();
+    assert_eq!(bootstrap::reconcile(system, Some(system)), None);
+    let mut changed = system.clone();
+    changed["spec"]["limited"]["nominalConcurrencyShares"] = 1.into();
+    assert_eq!(bootstrap::reconcile(system, Some(&changed)).as_ref(), Some(system));
+    changed["metadata"]["annotations"]["apf.kubernetes.io/autoupdate-spec"] = "false".into();
+    assert_eq!(bootstrap::reconcile(system, Some(&changed)), None);
+}
