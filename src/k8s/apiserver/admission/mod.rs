@@ -36,7 +36,7 @@ use crate::k8s::meta::status::{Qualified, Status};
 use crate::k8s::meta::time::Time;
 
 pub use pods::priority_classes;
-pub use quota::QuotaCharge;
+pub use quota::{QuotaCharge, recount};
 pub use resources::{Amounts, pod_limits, pod_requests};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

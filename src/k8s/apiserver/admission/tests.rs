@@ -227,6 +227,39 @@ fn quotas() {
 }
 
 #[test]
+fn a_quota_is_counted_anew() {
+    let objects = Objects::of(
+        "
+kind: Pod
+apiVersion: v1
+metadata: {name: a, namespace: default}
+spec: {containers: [{name: c, resources: {requests: {cpu: 300m}}}], initContainers: [{name: i, resources: {requests: {cpu: 500m}}}]}
+---
+kind: Pod
+apiVersion: v1
+metadata: {name: done, namespace: default}
+spec: {containers: [{name: c, resources: {requests: {cpu: '4'}}}]}
+status: {phase: Succeeded}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: s, namespace: default}
+spec: {type: LoadBalancer, ports: [{port: 1}, {port: 2}]}
+---
+kind: Deployment
+apiVersion: apps/v1
+metadata: {name: d, namespace: default}
+",
+    );
+    let hard = json!({"pods": "9", "count/pods": "9", "requests.cpu": "9", "services.nodeports": "9", "count/deployments.apps": "9",
+        "configmaps": "9"});
+    let quota = json!({"metadata": {"name": "q", "namespace": "default"}, "spec": {"hard": hard}});
+    let used = json!({"configmaps": "0", "count/deployments.apps": "1", "count/pods": "2", "pods": "1", "requests.cpu": "500m",
+        "services.nodeports": "2"});
+    assert_eq!(super::recount(&quota, &objects, Time::ZERO), used);
+}
+
+#[test]
 fn quotas_are_scoped() {
     let scoped = |scope: &str| QUOTA.replace("status:", &format!("spec: {{scopes: [{scope}]}}\nstatus:"));
     let (_, outcome) = request(&scoped("NotBestEffort")).pass(POD).unwrap();
