@@ -66,8 +66,11 @@ impl Request {
     /// Through both rounds: the object as it would be stored, and what follows; or the refusal.
     pub(super) fn pass(&self, object: &str) -> Result<(Value, Outcome), String> {
         let object = filled(object);
-        let is_token = text(&object, "kind") == "TokenRequest";
-        let of = if is_token { ("v1", "ServiceAccount") } else { (text(&object, "apiVersion"), text(&object, "kind")) };
+        let of = match text(&object, "kind") {
+            "TokenRequest" => ("v1", "ServiceAccount"),
+            "Binding" => ("v1", "Pod"),
+            kind => (text(&object, "apiVersion"), kind),
+        };
         let resource = registry::of_kind(of.0, of.1).unwrap();
         let is_creation = self.operation == Operation::Create && self.subresource.is_empty();
         let attributes = Attributes {
@@ -291,6 +294,51 @@ fn security_standards() {
         "namespaces \"some\" is forbidden: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"strict\": must be \
          one of privileged, baseline, restricted",
     );
+}
+
+#[test]
+fn standards_are_those_of_this_release() {
+    let later = request(
+        "
+kind: Namespace
+apiVersion: v1
+metadata:
+  name: later
+  labels: {pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: v1.37}
+---
+kind: ServiceAccount
+apiVersion: v1
+metadata: {name: default, namespace: later}
+",
+    );
+    let pod = |sysctl: &str| {
+        let pod = POD.replace("namespace: default", "namespace: later");
+        pod.replace("containers:", &format!("securityContext: {{sysctls: [{{name: {sysctl}}}]}}, containers:"))
+    };
+    assert!(later.pass(&pod("net.ipv4.tcp_rmem")).is_ok());
+    later.refuses(
+        &pod("net.ipv4.tcp_notsent_lowat"),
+        "pods \"web\" is forbidden: violates PodSecurity \"baseline:v1.37\": forbidden sysctls (net.ipv4.tcp_notsent_lowat)",
+    );
+}
+
+#[test]
+fn pods_learn_where_their_node_is() {
+    let labels = "labels: {topology.kubernetes.io/zone: a, topology.kubernetes.io/region: north, disk: ssd}";
+    let mut world = request(&format!("{{kind: Node, apiVersion: v1, metadata: {{name: n1, {labels}}}}}"));
+    let topology = json!({"topology.kubernetes.io/region": "north", "topology.kubernetes.io/zone": "a"});
+    let (pod, _) = world.pass(&POD.replace("containers:", "nodeName: n1, containers:")).unwrap();
+    assert_eq!(pod["metadata"]["labels"], topology);
+    let (pod, _) = world.pass(POD).unwrap();
+    assert!(pod["metadata"]["labels"].is_null());
+    world.subresource = "binding";
+    let binding = |target: &str| {
+        format!("{{kind: Binding, apiVersion: v1, metadata: {{name: web, namespace: default}}, target: {target}}}")
+    };
+    let (bound, _) = world.pass(&binding("{kind: Node, name: n1}")).unwrap();
+    assert_eq!(bound["metadata"]["labels"], topology);
+    let (bound, _) = world.pass(&binding("{kind: Node, name: n2}")).unwrap();
+    assert!(bound["metadata"]["labels"].is_null());
 }
 
 #[test]
