@@ -12,6 +12,7 @@ pub mod authentication;
 pub mod authorization;
 pub mod discovery;
 pub mod field_selectors;
+pub mod flow_control;
 mod object;
 pub mod strategy;
 pub mod tables;

@@ -64,7 +64,7 @@ pub fn inner<'a>(value: &'a mut Value, name: &str) -> &'a mut Value {
         *value = Value::Object(Map::new());
     }
     let inner = &mut value[name];
-    if inner.is_null() {
+    if !inner.is_object() {
         *inner = Value::Object(Map::new());
     }
     inner

@@ -10,7 +10,9 @@ use crate::k8s::apiserver::object::{labels, list, selector, text, texts};
 /// Do the rules and the selectors match? `rules` is the name of the list: `rules` of a webhook, `resourceRules` of a policy.
 pub(super) fn matches(constraints: &Value, rules: &str, review: &Review) -> Result<bool, String> {
     let is_exact = text(constraints, "matchPolicy") == "Exact";
-    if !list(constraints, rules).iter().any(|rule| rule_matches(rule, is_exact, review)) {
+    // A policy without rules is about everything, a webhook about nothing.
+    let is_open = rules == "resourceRules" && list(constraints, rules).is_empty();
+    if !is_open && !list(constraints, rules).iter().any(|rule| rule_matches(rule, is_exact, review)) {
         return Ok(false);
     }
     if list(constraints, "excludeResourceRules").iter().any(|rule| rule_matches(rule, is_exact, review)) {

@@ -36,7 +36,7 @@ use crate::k8s::meta::status::{Qualified, Status};
 use crate::k8s::meta::time::Time;
 
 pub use pods::priority_classes;
-pub use quota::QuotaCharge;
+pub use quota::{QuotaCharge, recount};
 pub use resources::{Amounts, pod_limits, pod_requests};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -220,6 +220,7 @@ const PLUGINS: &[Plugin] = &[
         mutate: Some(volumes::set_ingress_class),
         validate: None,
     },
+    Plugin { name: "PodTopologyLabels", operations: CREATE, mutate: Some(pods::copy_topology), validate: None },
     Plugin { name: "MutatingAdmissionWebhook", operations: ALL, mutate: Some(webhooks::mutating), validate: None },
     Plugin { name: "ValidatingAdmissionWebhook", operations: ALL, mutate: None, validate: Some(webhooks::validating) },
     Plugin { name: "ResourceQuota", operations: CREATE_UPDATE, mutate: None, validate: Some(quota::validate) },

@@ -2,8 +2,7 @@
 //!
 //! Upstream: `plugin/pkg/admission/noderestriction`, `plugin/pkg/admission/nodetaint`.
 //!
-//! Simplified: the audiences of tokens that a kubelet asks for are not compared with those in the pod; resource slices and
-//! claim statuses are not looked into.
+//! Simplified: resource slices are not looked into.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 
 use super::matching::operation;
 use super::{Effect, Operation, Review};
+use crate::k8s::apiserver::attributes::Attributes;
 use crate::k8s::apiserver::authorization::node::{self, MIRROR_ANNOTATION};
 use crate::k8s::apiserver::object::{annotation, entries, inner, is_true, labels, list, list_mut, name, text, uid};
 use crate::k8s::meta::status::{Qualified, Status, quote};
@@ -259,7 +259,58 @@ impl Kubelet<'_> {
         if text(&pod["spec"], "nodeName") != self.own {
             return self.no("node requested token bound to a pod scheduled on a different node");
         }
-        Ok(())
+        self.audience(&pod)
+    }
+
+    /// Tokens are for whom the pod wants to show them to, or its volumes' drivers; for others only with permission.
+    fn audience(&self, pod: &Value) -> Result<(), Status> {
+        let audience = match list(&self.review.object()["spec"], "audiences") {
+            [] => "",
+            [one] => one.as_str().unwrap_or_default(),
+            _ => return self.no("node may only request 0 or 1 audiences"),
+        };
+        if list(&pod["spec"], "volumes").iter().any(|volume| self.wants_audience(pod, volume, audience)) {
+            return Ok(());
+        }
+        let attributes = Attributes {
+            user: self.review.attributes.user.clone(),
+            verb: "request-serviceaccounts-token-audience".to_owned(),
+            is_resource: true,
+            version: "v1".to_owned(),
+            resource: audience.to_owned(),
+            namespace: self.review.namespace().to_owned(),
+            name: self.review.attributes.name.clone(),
+            ..Attributes::default()
+        };
+        if self.review.authorizer.authorize(&attributes, self.review.lister).is_allow() {
+            return Ok(());
+        }
+        let user = &self.review.attributes.user.name;
+        let what = format!("audience {} not found in pod spec volume", quote(audience));
+        self.no(&format!("{what}, {user} is not authorized to request tokens for this audience"))
+    }
+
+    fn wants_audience(&self, pod: &Value, volume: &Value, audience: &str) -> bool {
+        let is_projected = |source: &Value| {
+            let token = &source["serviceAccountToken"];
+            token.is_object() && text(token, "audience") == audience
+        };
+        if list(&volume["projected"], "sources").iter().any(is_projected) {
+            return true;
+        }
+        let claim = match text(&volume["persistentVolumeClaim"], "claimName") {
+            "" if volume["ephemeral"].is_object() => format!("{}-{}", name(pod), text(volume, "name")),
+            claim => claim.to_owned(),
+        };
+        let lister = self.review.lister;
+        let claim = lister.get("", "persistentvolumeclaims", self.review.namespace(), &claim);
+        let bound = claim.and_then(|claim| lister.get("", "persistentvolumes", "", text(&claim["spec"], "volumeName")));
+        let of_claim = bound.as_ref().map_or("", |bound| text(&bound["spec"]["csi"], "driver"));
+        let drivers = [text(&volume["csi"], "driver"), of_claim].into_iter().filter(|driver| !driver.is_empty());
+        let mut drivers = drivers.filter_map(|driver| lister.get("storage.k8s.io", "csidrivers", "", driver));
+        drivers.any(|driver| {
+            list(&driver["spec"], "tokenRequests").iter().any(|request| text(request, "audience") == audience)
+        })
     }
 
     fn lease(&self) -> Result<(), Status> {

@@ -1,6 +1,7 @@
-//! What pods get from elsewhere: a number for their priority, patience with nodes that fail, the overhead of their runtime.
+//! What pods get from elsewhere: a number for their priority, patience with nodes that fail, the overhead of their runtime, and
+//! where their node is.
 //!
-//! Upstream: `plugin/pkg/admission/priority`, `.../defaulttolerationseconds`, `.../runtimeclass`.
+//! Upstream: `plugin/pkg/admission/priority`, `.../defaulttolerationseconds`, `.../runtimeclass`, `.../podtopologylabels`.
 
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -159,6 +160,29 @@ pub(super) fn check_overhead(review: &Review, _: &mut Outcome) -> Effect {
         return Err(review.forbidden(why));
     }
     Ok(None)
+}
+
+/// A pod that comes to a node learns its zone and region. A binding hands its labels on to the pod.
+pub(super) fn copy_topology(review: &mut Review) -> Effect {
+    let subresource = &review.attributes.subresource[..];
+    if !review.is("", "pods") || !["", "binding"].contains(&subresource) {
+        return Ok(None);
+    }
+    let object = review.object();
+    let node = match subresource {
+        "" => text(&object["spec"], "nodeName"),
+        _ if text(&object["target"], "kind") == "Node" => text(&object["target"], "name"),
+        _ => "",
+    };
+    let Some(node) = review.lister.get("", "nodes", "", node) else { return Ok(None) };
+    let topology = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
+    let labels = entries(&node["metadata"]["labels"]).filter(|(key, _)| topology.contains(&&key[..]));
+    let labels: Vec<(&String, &Value)> = labels.collect();
+    let Some(object) = &mut review.object else { return Ok(None) };
+    for (key, value) in &labels {
+        inner(inner(object, "metadata"), "labels")[key.as_str()] = (*value).clone();
+    }
+    Ok((!labels.is_empty()).then(|| format!("labels of node {}", name(&node))))
 }
 
 fn runtime_class(review: &Review) -> Result<Option<Arc<Value>>, Status> {

@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use super::resources::{self, Amounts, count, pod_limits, pod_requests};
 use super::{Effect, Operation, Outcome, Review};
-use crate::k8s::apiserver::object::{annotation, list, name, text, texts, time};
+use crate::k8s::apiserver::attributes::Lister;
+use crate::k8s::apiserver::object::{annotation, list, name, namespace, text, texts, time};
 use crate::k8s::meta::labels::{Operator, Requirement, Selector};
 use crate::k8s::meta::quantity::Quantity;
 use crate::k8s::meta::status::Status;
+use crate::k8s::meta::time::Time;
 
 /// A usage that must be written to a quota's status before the object is. If somebody else wrote the quota meanwhile, admission
 /// begins anew with the quota as it is then.
@@ -48,6 +50,32 @@ pub(super) fn validate(review: &Review, outcome: &mut Outcome) -> Effect {
     Ok((!charged.is_empty()).then(|| format!("charged to {}", charged.join(", "))))
 }
 
+/// What a namespace uses of all that a quota limits, counted anew: what its `status.used` should be. For its controller.
+pub fn recount(quota: &Value, lister: &dyn Lister, now: Time) -> Value {
+    let hard = resources::read(&quota["spec"]["hard"]);
+    let mut used: Amounts = hard.keys().map(|resource| (resource.clone(), count(0))).collect();
+    let counted = hard.keys().filter_map(|resource| {
+        let name = resource.strip_prefix("count/").or(ALIASES.contains(&&resource[..]).then_some(resource))?;
+        Some(name.split_once('.').map_or(("", name), |(resource, group)| (group, resource)))
+    });
+    let mut kinds: BTreeSet<(&str, &str)> = counted.collect();
+    kinds.extend([("", "persistentvolumeclaims"), ("", "pods"), ("", "services")]);
+    for (group, resource) in kinds {
+        let Some(measured) = Measured::resource(group, resource) else { continue };
+        if !hard.keys().any(|name| measured.knows(name)) {
+            continue;
+        }
+        for object in lister.list(group, resource, namespace(quota)) {
+            if measured.is_in_scopes(quota, &object) {
+                let mut usage = measured.usage(&object, now);
+                usage.retain(|name, _| hard.contains_key(name));
+                resources::add(&mut used, &usage);
+            }
+        }
+    }
+    resources::write(&used)
+}
+
 /// What a quota says of itself.
 struct Usage {
     hard: Amounts,
@@ -73,22 +101,30 @@ struct Measured {
 }
 
 impl Measured {
-    /// Nothing if no quota could be concerned.
-    fn of(review: &Review) -> Option<Measured> {
-        let attributes = review.attributes;
-        let (group, resource) = (&attributes.group[..], &attributes.resource[..]);
-        let is_ignored = matches!((group, resource), ("" | "events.k8s.io", "events") | ("", "namespaces"));
-        if attributes.namespace.is_empty() || is_ignored {
-            return None;
-        }
+    /// How objects of a resource are measured; nothing for those that quotas do not count.
+    fn resource(group: &str, resource: &str) -> Option<Measured> {
         let evaluator = match (group, resource) {
+            ("" | "events.k8s.io", "events") | ("", "namespaces") => return None,
             ("", "pods") => Evaluator::Pods,
             ("", "services") => Evaluator::Services,
             ("", "persistentvolumeclaims") => Evaluator::Claims,
             _ => Evaluator::Objects,
         };
+        let dot = if group.is_empty() { "" } else { "." };
+        let has_alias = group.is_empty() && ALIASES.contains(&resource);
+        Some(Measured {
+            evaluator,
+            count_name: format!("count/{resource}{dot}{group}"),
+            alias: has_alias.then(|| resource.to_owned()),
+        })
+    }
+
+    /// Nothing if no quota could be concerned.
+    fn of(review: &Review) -> Option<Measured> {
+        let attributes = review.attributes;
+        let measured = Measured::resource(&attributes.group, &attributes.resource)?;
         let is_create = review.operation == Operation::Create;
-        let handles = match (evaluator, &attributes.subresource[..]) {
+        let handles = match (measured.evaluator, &attributes.subresource[..]) {
             (Evaluator::Services | Evaluator::Claims, "") => true,
             (Evaluator::Pods | Evaluator::Objects, "") => is_create,
             (Evaluator::Pods, "resize") => !is_create,
@@ -98,13 +134,7 @@ impl Measured {
             }
             _ => false,
         };
-        let dot = if group.is_empty() { "" } else { "." };
-        let has_alias = group.is_empty() && ALIASES.contains(&resource);
-        handles.then(|| Measured {
-            evaluator,
-            count_name: format!("count/{resource}{dot}{group}"),
-            alias: has_alias.then(|| resource.to_owned()),
-        })
+        (handles && !attributes.namespace.is_empty()).then_some(measured)
     }
 
     /// Is a resource of a quota one of those that such an object uses?
@@ -129,9 +159,9 @@ impl Measured {
         }
     }
 
-    fn usage(&self, object: &Value, review: &Review) -> Amounts {
+    fn usage(&self, object: &Value, now: Time) -> Amounts {
         let mut usage = match self.evaluator {
-            Evaluator::Pods => pod_usage(object, review),
+            Evaluator::Pods => pod_usage(object, now),
             Evaluator::Services => service_usage(object),
             Evaluator::Claims => claim_usage(object),
             Evaluator::Objects => Amounts::new(),
@@ -145,10 +175,14 @@ impl Measured {
     fn matches(&self, quota: &Value, object: &Value) -> bool {
         let hard = &quota["status"]["hard"];
         let is_about = hard.as_object().is_some_and(|hard| hard.keys().any(|resource| self.knows(resource)));
+        is_about && self.is_in_scopes(quota, object)
+    }
+
+    fn is_in_scopes(&self, quota: &Value, object: &Value) -> bool {
         let scopes = texts(&quota["spec"], "scopes").map(|scope| (scope, None));
         let selected = list(&quota["spec"]["scopeSelector"], "matchExpressions");
         let selected = selected.iter().map(|expression| (text(expression, "scopeName"), Some(expression)));
-        is_about && scopes.chain(selected).all(|(scope, expression)| self.is_in_scope(scope, expression, object))
+        scopes.chain(selected).all(|(scope, expression)| self.is_in_scope(scope, expression, object))
     }
 
     fn is_in_scope(&self, scope: &str, expression: Option<&Value>, object: &Value) -> bool {
@@ -199,7 +233,7 @@ impl Measured {
 
     /// The usage with this object; nothing if it does not change.
     fn charge(&self, review: &Review, quota: &Value, status: &Usage) -> Result<Option<Amounts>, Status> {
-        let mut delta = self.usage(review.object(), review);
+        let mut delta = self.usage(review.object(), review.now);
         let negative: Vec<&str> =
             delta.iter().filter(|(_, amount)| is_negative(amount)).map(|(name, _)| &name[..]).collect();
         if !negative.is_empty() {
@@ -207,7 +241,7 @@ impl Measured {
             return Err(review.forbidden(&why));
         }
         if review.operation == Operation::Update && self.matches(quota, review.old()) {
-            let before = self.usage(review.old(), review);
+            let before = self.usage(review.old(), review.now);
             for (resource, amount) in &mut delta {
                 if let Some(before) = before.get(resource) {
                     *amount = if amount.cmp_value(before).is_gt() { amount.sub(before) } else { count(0) };
@@ -301,13 +335,13 @@ fn as_usage(requests: &Amounts, limits: &Amounts) -> Amounts {
 }
 
 /// A pod that is done, or should long be gone, uses nothing but its place.
-fn pod_usage(pod: &Value, review: &Review) -> Amounts {
+fn pod_usage(pod: &Value, now: Time) -> Amounts {
     if ["Failed", "Succeeded"].contains(&text(&pod["status"], "phase")) {
         return Amounts::new();
     }
     let grace = pod["metadata"]["deletionGracePeriodSeconds"].as_i64();
     let deleted = time(&pod["metadata"]["deletionTimestamp"]);
-    if deleted.zip(grace).is_some_and(|(deleted, grace)| review.now.seconds > deleted.seconds.saturating_add(grace)) {
+    if deleted.zip(grace).is_some_and(|(deleted, grace)| now.seconds > deleted.seconds.saturating_add(grace)) {
         return Amounts::new();
     }
     let mut usage = as_usage(&pod_requests(pod), &pod_limits(pod));

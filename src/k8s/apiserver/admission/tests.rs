@@ -42,21 +42,21 @@ automountServiceAccountToken: false
 ---
 ";
 
-struct Request {
+pub(super) struct Request {
     objects: Objects,
     user: User,
-    operation: Operation,
+    pub(super) operation: Operation,
     subresource: &'static str,
-    old: Option<Value>,
+    pub(super) old: Option<Value>,
 }
 
-fn request(world: &str) -> Request {
+pub(super) fn request(world: &str) -> Request {
     let objects = Objects::of(&format!("{WORLD}{world}"));
     let user = User { name: "anna".to_owned(), ..User::default() };
     Request { objects, user, operation: Operation::Create, subresource: "", old: None }
 }
 
-fn filled(text: &str) -> Value {
+pub(super) fn filled(text: &str) -> Value {
     let object = yaml::parse(text).unwrap().value;
     let message = Schema::kubernetes().kind(self::text(&object, "apiVersion"), self::text(&object, "kind")).unwrap();
     defaults::apply(Schema::kubernetes(), message, object).unwrap()
@@ -64,9 +64,14 @@ fn filled(text: &str) -> Value {
 
 impl Request {
     /// Through both rounds: the object as it would be stored, and what follows; or the refusal.
-    fn pass(&self, object: &str) -> Result<(Value, Outcome), String> {
+    pub(super) fn pass(&self, object: &str) -> Result<(Value, Outcome), String> {
         let object = filled(object);
-        let resource = registry::of_kind(text(&object, "apiVersion"), text(&object, "kind")).unwrap();
+        let of = match text(&object, "kind") {
+            "TokenRequest" => ("v1", "ServiceAccount"),
+            "Binding" => ("v1", "Pod"),
+            kind => (text(&object, "apiVersion"), kind),
+        };
+        let resource = registry::of_kind(of.0, of.1).unwrap();
         let is_creation = self.operation == Operation::Create && self.subresource.is_empty();
         let attributes = Attributes {
             user: Arc::new(self.user.clone()),
@@ -101,12 +106,12 @@ impl Request {
     }
 
     #[track_caller]
-    fn refuses(&self, object: &str, expect: &str) {
+    pub(super) fn refuses(&self, object: &str, expect: &str) {
         assert_eq!(self.pass(object).map(|(object, _)| object), Err(expect.to_owned()));
     }
 }
 
-const POD: &str =
+pub(super) const POD: &str =
     "{kind: Pod, apiVersion: v1, metadata: {name: web, namespace: default}, spec: {containers: [{name: c, image: i}]}}";
 
 #[test]
@@ -225,6 +230,39 @@ fn quotas() {
 }
 
 #[test]
+fn a_quota_is_counted_anew() {
+    let objects = Objects::of(
+        "
+kind: Pod
+apiVersion: v1
+metadata: {name: a, namespace: default}
+spec: {containers: [{name: c, resources: {requests: {cpu: 300m}}}], initContainers: [{name: i, resources: {requests: {cpu: 500m}}}]}
+---
+kind: Pod
+apiVersion: v1
+metadata: {name: done, namespace: default}
+spec: {containers: [{name: c, resources: {requests: {cpu: '4'}}}]}
+status: {phase: Succeeded}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: s, namespace: default}
+spec: {type: LoadBalancer, ports: [{port: 1}, {port: 2}]}
+---
+kind: Deployment
+apiVersion: apps/v1
+metadata: {name: d, namespace: default}
+",
+    );
+    let hard = json!({"pods": "9", "count/pods": "9", "requests.cpu": "9", "services.nodeports": "9", "count/deployments.apps": "9",
+        "configmaps": "9"});
+    let quota = json!({"metadata": {"name": "q", "namespace": "default"}, "spec": {"hard": hard}});
+    let used = json!({"configmaps": "0", "count/deployments.apps": "1", "count/pods": "2", "pods": "1", "requests.cpu": "500m",
+        "services.nodeports": "2"});
+    assert_eq!(super::recount(&quota, &objects, Time::ZERO), used);
+}
+
+#[test]
 fn quotas_are_scoped() {
     let scoped = |scope: &str| QUOTA.replace("status:", &format!("spec: {{scopes: [{scope}]}}\nstatus:"));
     let (_, outcome) = request(&scoped("NotBestEffort")).pass(POD).unwrap();
@@ -256,6 +294,51 @@ fn security_standards() {
         "namespaces \"some\" is forbidden: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"strict\": must be \
          one of privileged, baseline, restricted",
     );
+}
+
+#[test]
+fn standards_are_those_of_this_release() {
+    let later = request(
+        "
+kind: Namespace
+apiVersion: v1
+metadata:
+  name: later
+  labels: {pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: v1.37}
+---
+kind: ServiceAccount
+apiVersion: v1
+metadata: {name: default, namespace: later}
+",
+    );
+    let pod = |sysctl: &str| {
+        let pod = POD.replace("namespace: default", "namespace: later");
+        pod.replace("containers:", &format!("securityContext: {{sysctls: [{{name: {sysctl}}}]}}, containers:"))
+    };
+    assert!(later.pass(&pod("net.ipv4.tcp_rmem")).is_ok());
+    later.refuses(
+        &pod("net.ipv4.tcp_notsent_lowat"),
+        "pods \"web\" is forbidden: violates PodSecurity \"baseline:v1.37\": forbidden sysctls (net.ipv4.tcp_notsent_lowat)",
+    );
+}
+
+#[test]
+fn pods_learn_where_their_node_is() {
+    let labels = "labels: {topology.kubernetes.io/zone: a, topology.kubernetes.io/region: north, disk: ssd}";
+    let mut world = request(&format!("{{kind: Node, apiVersion: v1, metadata: {{name: n1, {labels}}}}}"));
+    let topology = json!({"topology.kubernetes.io/region": "north", "topology.kubernetes.io/zone": "a"});
+    let (pod, _) = world.pass(&POD.replace("containers:", "nodeName: n1, containers:")).unwrap();
+    assert_eq!(pod["metadata"]["labels"], topology);
+    let (pod, _) = world.pass(POD).unwrap();
+    assert!(pod["metadata"]["labels"].is_null());
+    world.subresource = "binding";
+    let binding = |target: &str| {
+        format!("{{kind: Binding, apiVersion: v1, metadata: {{name: web, namespace: default}}, target: {target}}}")
+    };
+    let (bound, _) = world.pass(&binding("{kind: Node, name: n1}")).unwrap();
+    assert_eq!(bound["metadata"]["labels"], topology);
+    let (bound, _) = world.pass(&binding("{kind: Node, name: n2}")).unwrap();
+    assert!(bound["metadata"]["labels"].is_null());
 }
 
 #[test]
@@ -300,6 +383,27 @@ fn kubelets_write_what_is_theirs() {
         "nodes \"n1\" is forbidden: node \"n1\" is not allowed to set the following labels: node-role.kubernetes.io/master",
     );
     let (node, _) = kubelet().pass(&node("n1", "{kubernetes.io/os: linux, example.com/x: z}")).unwrap();
+    let pod = "
+kind: Pod
+apiVersion: v1
+metadata: {name: web, namespace: default, uid: u1}
+spec: {nodeName: n1, volumes: [{name: t, projected: {sources: [{serviceAccountToken: {audience: vault}}]}}]}
+";
+    let token = |audience: &str| {
+        let bound = "boundObjectRef: {kind: Pod, apiVersion: v1, name: web, uid: u1}";
+        let spec = format!("{{audiences: [{audience}], {bound}}}");
+        format!(
+            "{{kind: TokenRequest, apiVersion: authentication.k8s.io/v1, metadata: {{name: robot, namespace: default}}, spec: {spec}}}"
+        )
+    };
+    let mut requests = request(pod);
+    (requests.user, requests.subresource) = (kubelet().user, "token");
+    assert!(requests.pass(&token("vault")).is_ok());
+    requests.refuses(
+        &token("bank"),
+        "serviceaccounts \"robot\" is forbidden: audience \"bank\" not found in pod spec volume, system:node:n1 is not \
+         authorized to request tokens for this audience",
+    );
     assert_eq!(node["spec"]["taints"], json!([{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]));
 }
 
@@ -368,4 +472,49 @@ webhooks:
     let step = outcome.steps.iter().find(|step| step.plugin == "ValidatingAdmissionWebhook").unwrap();
     assert_eq!(step.reason, "not called, and ignored: check.example.com");
     assert!(request(&hook("Fail")).pass("{kind: Node, apiVersion: v1, metadata: {name: n1}}").is_ok());
+}
+
+/// Whatever stands where a struct or a list should, nothing panics.
+#[test]
+fn what_is_no_object_does_no_harm() {
+    let world = format!("{LIMITS}\n---\n{QUOTA}");
+    let objects = Objects::of(&format!("{WORLD}{world}"));
+    let junk = [json!(null), json!("text"), json!(7), json!([1]), json!({"spec": 1}), json!([[]]), json!({"a": []})];
+    let kinds = ["pods", "nodes", "services", "persistentvolumeclaims", "namespaces", "serviceaccounts", "secrets"];
+    let fields = ["metadata", "spec", "status"];
+    let inner =
+        ["containers", "volumes", "labels", "annotations", "ports", "resources", "tolerations", "securityContext"];
+    for (kind, field) in kinds.iter().flat_map(|kind| fields.iter().map(move |field| (kind, field))) {
+        for value in &junk {
+            let nested = inner.iter().map(|inner| json!({*field: {*inner: value}}));
+            for object in nested.chain([json!({*field: value}), value.clone()]) {
+                for user in ["anna", "system:node:n1"] {
+                    let groups = vec!["system:nodes".to_owned()];
+                    let attributes = Attributes {
+                        user: Arc::new(User { name: user.to_owned(), groups, ..User::default() }),
+                        is_resource: true,
+                        resource: (*kind).to_owned(),
+                        namespace: "default".to_owned(),
+                        ..Attributes::default()
+                    };
+                    let mut review = Review {
+                        attributes: &attributes,
+                        operation: Operation::Create,
+                        api_version: "v1",
+                        kind: "Pod",
+                        object: Some(object.clone()),
+                        old: Some(&object),
+                        options: &Value::Null,
+                        is_dry_run: true,
+                        now: Time::ZERO,
+                        lister: &objects,
+                        authorizer: &Authorizer::default(),
+                        suffix: "x7k2p",
+                    };
+                    let _ = mutate(&mut review);
+                    let _ = validate(&review);
+                }
+            }
+        }
+    }
 }

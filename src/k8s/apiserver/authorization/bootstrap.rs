@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
 use super::rbac::GROUP;
-use crate::k8s::apiserver::object::{list, name, namespace};
+use crate::k8s::apiserver::object::{annotation, entries, inner, list, list_mut, name, namespace};
 use crate::k8s::schema::Schema;
 use crate::k8s::typed;
 
@@ -15,6 +15,45 @@ pub fn objects() -> &'static [Value] {
     static OBJECTS: OnceLock<Vec<Value>> = OnceLock::new();
     OBJECTS.get_or_init(|| parse(include_str!("bootstrap.txt")))
 }
+
+/// What a server that comes up writes in place of what it finds: nothing if that will do. Rules, subjects, labels and
+/// annotations are added, never taken away; what says `autoupdate: "false"` stays as it is.
+///
+/// Upstream: `pkg/registry/rbac/reconciliation`.
+pub fn reconcile(expected: &Value, existing: Option<&Value>) -> Option<Value> {
+    let Some(existing) = existing else { return Some(expected.clone()) };
+    if annotation(existing, AUTOUPDATE) == Some("false") {
+        return None;
+    }
+    // A binding to another role is not this binding.
+    if existing["roleRef"] != expected["roleRef"] {
+        return Some(expected.clone());
+    }
+    let mut object = existing.clone();
+    for field in ["labels", "annotations"] {
+        for (key, value) in entries(&expected["metadata"][field]) {
+            let own = inner(inner(&mut object, "metadata"), field);
+            if own[key].is_null() {
+                own[key] = value.clone();
+            }
+        }
+    }
+    for (parent, field) in [("", "rules"), ("", "subjects"), ("aggregationRule", "clusterRoleSelectors")] {
+        let of = |object: &Value| if parent.is_empty() { object[field].clone() } else { object[parent][field].clone() };
+        let (own, wanted) = (of(&object), of(expected));
+        // Who gathers rules has them from elsewhere.
+        let is_gathered = field == "rules" && !expected["aggregationRule"].is_null();
+        let wanted = wanted.as_array().filter(|_| !is_gathered);
+        let is_missing = |item: &&Value| !own.as_array().is_some_and(|own| own.contains(item));
+        for item in wanted.into_iter().flatten().filter(is_missing) {
+            let parent = if parent.is_empty() { &mut object } else { inner(&mut object, parent) };
+            list_mut(parent, field).push(item.clone());
+        }
+    }
+    (object != *existing).then(|| in_form(object))
+}
+
+const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 
 /// The rules that the Node authorizer holds for kubelets.
 pub(super) fn node_rules() -> &'static [Value] {
@@ -126,7 +165,7 @@ fn object(kind: &str, place: &str) -> Value {
         metadata.insert("namespace".to_owned(), namespace.into());
     }
     metadata.insert("labels".to_owned(), json!({"kubernetes.io/bootstrapping": "rbac-defaults"}));
-    metadata.insert("annotations".to_owned(), json!({"rbac.authorization.kubernetes.io/autoupdate": "true"}));
+    metadata.insert("annotations".to_owned(), json!({AUTOUPDATE: "true"}));
     json!({"kind": kind, "apiVersion": format!("{GROUP}/v1"), "metadata": metadata})
 }
 

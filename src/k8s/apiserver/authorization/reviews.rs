@@ -111,7 +111,7 @@ pub fn self_subject_rules(review: &Value, user: &User, court: Court) -> Result<V
     Ok(in_form(API_VERSION, kind, json!({"kind": kind, "apiVersion": API_VERSION, "status": status})))
 }
 
-/// Who am I?
+/// Who am I? The metadata is given back as it is: a server puts the moment of the answer there, as `creationTimestamp`.
 pub fn self_subject(review: &Value, user: &User) -> Value {
     let api_version = "authentication.k8s.io/v1";
     let (kind, metadata) = ("SelfSubjectReview", &review["metadata"]);

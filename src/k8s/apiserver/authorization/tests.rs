@@ -270,3 +270,17 @@ fn the_table_is_whole() {
     let count = |kind: &str| bootstrap::objects().iter().filter(|object| object["kind"] == kind).count();
     assert_eq!((count("Role"), count("RoleBinding")), (7, 7));
 }
+
+#[test]
+fn what_was_changed_by_hand_is_completed() {
+    let discovery = bootstrap::objects().iter().find(|object| object::name(object) == "system:discovery").unwrap();
+    assert_eq!(bootstrap::reconcile(discovery, Some(discovery)), None);
+    assert_eq!(bootstrap::reconcile(discovery, None).as_ref(), Some(discovery));
+    let mut changed = discovery.clone();
+    changed["rules"] = json!([{"verbs": ["get"], "nonResourceURLs": ["/more"]}]);
+    let completed = bootstrap::reconcile(discovery, Some(&changed)).unwrap();
+    let rules = completed["rules"].as_array().unwrap();
+    assert_eq!((rules.len(), &rules[1]), (2, &discovery["rules"][0]));
+    changed["metadata"]["annotations"]["rbac.authorization.kubernetes.io/autoupdate"] = "false".into();
+    assert_eq!(bootstrap::reconcile(discovery, Some(&changed)), None);
+}
