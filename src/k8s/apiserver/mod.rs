@@ -13,6 +13,7 @@ pub mod authorization;
 pub mod discovery;
 pub mod field_selectors;
 mod object;
+pub mod openapi;
 pub mod strategy;
 pub mod tables;
 #[cfg(test)]
