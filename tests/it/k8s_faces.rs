@@ -220,7 +220,7 @@ fn plain(value: &Value) -> Value {
     }
 }
 
-/// Our documents describe nothing, and enumerate nothing.
+/// Our documents describe in words of their own, and enumerate nothing.
 fn is_untold(name: &str, value: &Value) -> bool {
     (name == "description" && value.is_string()) || (name == "enum" && value.is_array())
 }

@@ -4,9 +4,10 @@
 //! Upstream: `k8s.io/kube-openapi/pkg/{builder3,handler3,builder}`, `k8s.io/apiserver/pkg/endpoints/installer.go`, and
 //! `k8s.io/apiextensions-apiserver/pkg/controller/openapi`.
 //!
-//! Simplified: nothing is described, since upstream's descriptions are its documentation, and no value is enumerated.
+//! Simplified: descriptions are our own, and few; no value is enumerated.
 
 mod custom;
+mod descriptions;
 mod paths;
 mod schemas;
 #[cfg(test)]

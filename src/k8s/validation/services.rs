@@ -65,7 +65,7 @@ pub(super) fn check_update(errors: &mut Errors, service: &Value, old: &Value) {
     let is_external = |spec: &Value| text(spec, "type") == "ExternalName";
     let list = |spec: &Value| spec["clusterIPs"].as_array().cloned().unwrap_or_default();
     let (fresh, known) = (list(new), list(old));
-    if !is_external(new) && !is_external(old) && !(is_headless(new) && is_headless(old)) {
+    if !(is_external(new) || is_external(old) || is_headless(new) && is_headless(old)) {
         let field = |place: usize| format!("spec.clusterIPs[{place}]");
         if known.len() > fresh.len() && fresh.is_empty() {
             errors.invalid(&field(0), Value::Null, "primary clusterIP can not be unset");

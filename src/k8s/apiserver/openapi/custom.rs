@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::paths::{Entity, Kind, Manner, Sub};
-use super::{assemble, paths, reference, schemas};
+use super::{assemble, descriptions, paths, reference, schemas};
 
 /// A custom resource in one of its versions.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,14 +87,16 @@ fn object_schema(kind: &Kind, schema: &Value) -> Value {
 }
 
 fn list_schema(list: &Kind, object: &Kind) -> Value {
+    let describe = |field: &str| descriptions::of_field("", &list.name, field).unwrap_or_default();
     json!({
+        "description": descriptions::of_type("", &list.name).unwrap_or_default(),
         "type": "object",
         "required": ["items"],
         "properties": {
-            "apiVersion": {"type": "string"},
-            "items": {"type": "array", "items": reference(&object.schema)},
-            "kind": {"type": "string"},
-            "metadata": {"allOf": [reference(&schemas::meta("ListMeta"))]},
+            "apiVersion": {"description": describe("apiVersion"), "type": "string"},
+            "items": {"description": describe("items"), "type": "array", "items": reference(&object.schema)},
+            "kind": {"description": describe("kind"), "type": "string"},
+            "metadata": {"description": describe("metadata"), "allOf": [reference(&schemas::meta("ListMeta"))]},
         },
         "x-kubernetes-group-version-kind": kinds(list),
     })
@@ -107,10 +109,14 @@ fn kinds(Kind { group, version, name, .. }: &Kind) -> Value {
 /// Every object has these, whatever its definition says of them.
 fn add_metadata(schema: &mut Map<String, Value>) {
     let properties = schema.entry("properties").or_insert_with(|| json!({}));
-    if let Some(properties) = properties.as_object_mut() {
-        properties.insert("apiVersion".to_owned(), json!({"type": "string"}));
-        properties.insert("kind".to_owned(), json!({"type": "string"}));
-        properties.insert("metadata".to_owned(), json!({"allOf": [reference(&schemas::meta("ObjectMeta"))]}));
+    let Some(properties) = properties.as_object_mut() else { return };
+    for name in ["apiVersion", "kind", "metadata"] {
+        let text = descriptions::of_field("", "", name).unwrap_or_default();
+        let body = match name {
+            "metadata" => json!({"description": text, "allOf": [reference(&schemas::meta("ObjectMeta"))]}),
+            _ => json!({"description": text, "type": "string"}),
+        };
+        properties.insert(name.to_owned(), body);
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::reference;
+use super::{descriptions, reference};
 use crate::k8s::schema::{Field, ListType, Message, MessageId, Schema, Shape, Type};
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.";
@@ -68,6 +68,9 @@ fn of_message(schema: &Schema, id: MessageId) -> Value {
     add_fields(schema, message, &mut properties, &mut required);
     properties.sort_keys();
     let mut object = Map::new();
+    if let Some(text) = descriptions::of_type(message.package, message.name) {
+        object.insert("description".to_owned(), text.into());
+    }
     object.insert("type".to_owned(), "object".into());
     if !required.is_empty() {
         object.insert("required".to_owned(), required.into());
@@ -107,7 +110,7 @@ fn add_fields(schema: &Schema, message: &Message, properties: &mut Map<String, V
                 add_fields(schema, schema.message(*inner), properties, required);
             }
             _ => {
-                properties.insert(field.name.to_owned(), property(schema, field));
+                properties.insert(field.name.to_owned(), property(schema, message, field));
                 if field.is_required {
                     required.push(field.name.into());
                 }
@@ -116,8 +119,11 @@ fn add_fields(schema: &Schema, message: &Message, properties: &mut Map<String, V
     }
 }
 
-fn property(schema: &Schema, field: &Field) -> Value {
+fn property(schema: &Schema, message: &Message, field: &Field) -> Value {
     let mut body = Map::new();
+    if let Some(text) = description(schema, message, field) {
+        body.insert("description".to_owned(), text.into());
+    }
     let is_value = field.is_always_printed && !field.is_pointer;
     match of_type(schema, field, &field.ty) {
         Value::Object(inner) if inner.contains_key("$ref") => {
@@ -135,6 +141,14 @@ fn property(schema: &Schema, field: &Field) -> Value {
     }
     add_extensions(&mut body, field);
     body.into()
+}
+
+fn description(schema: &Schema, message: &Message, field: &Field) -> Option<String> {
+    let own = descriptions::of_field(message.package, message.name, field.name).map(ToOwned::to_owned);
+    own.or_else(|| {
+        let inner = schema.message(field.ty.inner_message()?);
+        descriptions::of_type(inner.package, inner.name)
+    })
 }
 
 /// How server-side apply and strategic merge patches see a field.

@@ -87,9 +87,9 @@ fn custom_resources() {
         own["x-kubernetes-group-version-kind"],
         json!([{"group": "example.com", "version": "v1", "kind": "Ship"}])
     );
-    let metadata = json!({"allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]});
-    assert_eq!(own["properties"]["metadata"], metadata);
-    assert_eq!(own["properties"]["spec"]["properties"]["pod"]["properties"]["metadata"], metadata);
+    let metadata = json!([{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]);
+    assert_eq!(own["properties"]["metadata"]["allOf"], metadata);
+    assert_eq!(own["properties"]["spec"]["properties"]["pod"]["properties"]["metadata"]["allOf"], metadata);
     assert!(schemas["io.k8s.api.autoscaling.v1.Scale"].is_object());
     let path = &document["paths"]["/apis/example.com/v1/namespaces/{namespace}/ships/{name}"];
     assert_eq!(path["patch"]["operationId"], "patchExampleComV1NamespacedShip");
@@ -101,7 +101,9 @@ fn custom_resources() {
 fn the_older_form() {
     let document = v2_document(&[custom_document("example.com", "v1", &[ship()])]);
     let pod = &document["definitions"]["io.k8s.api.core.v1.Pod"];
-    assert_eq!(pod["properties"]["spec"], json!({"$ref": "#/definitions/io.k8s.api.core.v1.PodSpec"}));
+    let what = "What is wanted. Controllers work until what is there is like this.";
+    let spec = json!({"description": what, "$ref": "#/definitions/io.k8s.api.core.v1.PodSpec"});
+    assert_eq!(pod["properties"]["spec"], spec);
     let create = &document["paths"]["/api/v1/namespaces/{namespace}/pods"]["post"];
     let body = json!({"name": "body", "in": "body", "schema": {"$ref": "#/definitions/io.k8s.api.core.v1.Pod"}, "required": true});
     assert_eq!((&create["parameters"][0], &create["consumes"]), (&body, &json!(["*/*"])));
