@@ -3,10 +3,12 @@
 //! They lie in the conformance folder, `../shared/conformance` or where `LAB_CONFORMANCE` says; without it nothing is compared
 //! and the test says so.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use control_plane_lab::k8s::apiserver::discovery::{self, Served};
+use control_plane_lab::k8s::apiserver::openapi;
 use control_plane_lab::k8s::registry;
 use serde_json::Value;
 
@@ -79,4 +81,146 @@ fn all_groups_are_told_of_as_upstream_does() {
         list["items"].as_array().unwrap().iter().map(|group| group["metadata"]["name"].clone()).collect()
     };
     assert_eq!(names(&found), names(&expect));
+}
+
+/// What a document of upstream has that ours lacks, and why.
+const LACKING: [(&str, &str); 8] = [
+    ("/additionalProperties/allOf", "a reference beside that default"),
+    ("/x-kubernetes-map-type", "`granular`, which is what a map is anyway"),
+    ("/x-kubernetes-unions", "unions, which nobody reads"),
+    ("/LabelSelectorRequirement/properties/key/x-kubernetes-patch-merge-key", "gone since"),
+    ("/LabelSelectorRequirement/properties/key/x-kubernetes-patch-strategy", "gone since"),
+    ("/ClaimSource", "gone since"),
+    ("/PodResourceClaim/properties/source", "gone since"),
+    ("/PersistentVolumeClaimStatus/properties/resizeStatus", "gone since"),
+];
+
+/// Parameters that came later.
+const LATER: [&str; 3] = ["sendInitialEvents", "ignoreStoreReadErrorWithClusterBreakingPotential", "stream"];
+
+/// Types of which our schema says that less is required.
+const OPTIONAL_SINCE: [&str; 4] = ["StatefulSetSpec", "TokenRequest", "TokenRequestSpec", "TokenRequestStatus"];
+
+/// Documents of 1.27 and of some version after that; ours is of a later one, so that it has more.
+#[test]
+fn types_and_paths_are_told_of_as_upstream_does() {
+    for (group, version, name) in [
+        ("", "v1", "api_v1"),
+        ("apps", "v1", "apis_apps_v1"),
+        ("autoscaling", "v1", "apis_autoscaling_v1"),
+        ("autoscaling", "v2", "apis_autoscaling_v2"),
+    ] {
+        let Some(packed) = document(&format!("kubernetes-openapi-v3/{name}.json.gz")) else { return };
+        let expect: Value = serde_json::from_slice(&unpack(&packed)).expect("a fixture is JSON");
+        let found = openapi::document(group, version).unwrap();
+        let mut differences = Differences::default();
+        differences.compare("", &expect, &found);
+        println!("{name}: {} types and fields came later", differences.added);
+        differences.lacking.iter().for_each(|(why, count)| println!("{name}: {count} lack: {why}"));
+        differences.wrong.iter().for_each(|wrong| println!("{name}: {wrong}"));
+        assert!(differences.wrong.is_empty(), "{name}: {} differences", differences.wrong.len());
+    }
+}
+
+/// A gzip file without extra fields.
+fn unpack(bytes: &[u8]) -> Vec<u8> {
+    let has_name = bytes[3] & 8 != 0;
+    let rest = &bytes[10..];
+    let start = if has_name { rest.iter().position(|byte| *byte == 0).expect("a name ends") + 1 } else { 0 };
+    miniz_oxide::inflate::decompress_to_vec(&rest[start..rest.len() - 8]).expect("a fixture is packed")
+}
+
+#[derive(Default)]
+struct Differences {
+    added: usize,
+    lacking: BTreeMap<&'static str, usize>,
+    wrong: Vec<String>,
+}
+
+impl Differences {
+    fn compare(&mut self, path: &str, expect: &Value, found: &Value) {
+        match (expect, found) {
+            (Value::Object(expect), Value::Object(found)) => {
+                for (name, value) in expect.iter().filter(|(name, value)| !is_untold(name, value)) {
+                    let path = format!("{path}/{}", name.rsplit('.').next().unwrap_or_default());
+                    match found.get(name) {
+                        Some(found) => self.compare(&path, value, found),
+                        None if name == "default" && prints_itself(expect) => {
+                            *self.lacking.entry("the default of what prints itself").or_default() += 1;
+                        }
+                        None => self.lack(path, value),
+                    }
+                }
+                let more = found.iter().filter(|(name, value)| !expect.contains_key(*name) && !is_untold(name, value));
+                for (name, _) in more {
+                    // That what is sent must be sent is said since 1.28.
+                    let is_said_since = name == "required" && path.ends_with("/requestBody");
+                    let is_new_path = path == "/paths" && name.ends_with("/pods/{name}/checkpoint");
+                    if path.starts_with("/components") || is_said_since || is_new_path {
+                        self.added += 1;
+                    } else {
+                        self.wrong.push(format!("{path}/{name}: ours alone"));
+                    }
+                }
+            }
+            (Value::Array(expect), Value::Array(found)) => self.compare_lists(path, expect, found),
+            _ if expect == found || path == "/info/version" => {}
+            _ => self.wrong.push(format!("{path}: {expect} is {found}")),
+        }
+    }
+
+    fn lack(&mut self, path: String, value: &Value) {
+        let is_known = |(end, _): &&(&str, &str)| path.ends_with(end);
+        let is_optional =
+            path.ends_with("/required") && OPTIONAL_SINCE.iter().any(|kind| path.contains(&format!("/{kind}/")));
+        match LACKING.iter().find(is_known) {
+            Some((_, why)) => *self.lacking.entry(why).or_default() += 1,
+            None if is_optional => *self.lacking.entry("not required any more").or_default() += 1,
+            None => self.wrong.push(format!("{path}: lacks {value}")),
+        }
+    }
+
+    /// In any order.
+    fn compare_lists(&mut self, path: &str, expect: &[Value], found: &[Value]) {
+        let without_text = |list: &[Value]| -> Vec<Value> { list.iter().map(plain).collect() };
+        let (expect, found) = (without_text(expect), without_text(found));
+        let is_later = |own: &Value| path.ends_with("/parameters") && LATER.iter().any(|name| own["name"] == *name);
+        for own in expect.iter().filter(|own| !found.contains(own)) {
+            let is_optional = OPTIONAL_SINCE.iter().any(|kind| path.contains(&format!("/{kind}/")));
+            let is_version = path.ends_with("/x-kubernetes-group-version-kind");
+            let is_resources = path.ends_with("/resources/allOf") && path.contains("/PersistentVolumeClaimSpec/");
+            if !(is_version || is_resources || (is_optional && path.ends_with("/required"))) {
+                self.wrong.push(format!("{path}: lacks {own}"));
+            }
+        }
+        for own in found.iter().filter(|own| !expect.contains(own)) {
+            if !(path.starts_with("/components") || is_later(own)) {
+                self.wrong.push(format!("{path}: ours alone: {own}"));
+            }
+        }
+    }
+}
+
+/// Until 1.28 the default of such a struct was the empty object, which means nothing.
+fn prints_itself(schema: &serde_json::Map<String, Value>) -> bool {
+    let reference = schema.get("allOf").and_then(|all| all[0]["$ref"].as_str()).unwrap_or_default();
+    let names = ["Time", "MicroTime", "Quantity", "IntOrString", "RawExtension"];
+    names.contains(&reference.rsplit('.').next().unwrap_or_default())
+}
+
+/// Without descriptions.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(name, value)| !is_untold(name, value));
+            Value::Object(kept.map(|(name, value)| (name.clone(), plain(value))).collect())
+        }
+        Value::Array(items) => items.iter().map(plain).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Our documents describe in words of their own, and enumerate nothing.
+fn is_untold(name: &str, value: &Value) -> bool {
+    (name == "description" && value.is_string()) || (name == "enum" && value.is_array())
 }

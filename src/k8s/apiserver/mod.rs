@@ -14,6 +14,7 @@ pub mod discovery;
 pub mod field_selectors;
 pub mod flow_control;
 mod object;
+pub mod openapi;
 pub mod strategy;
 pub mod tables;
 #[cfg(test)]

@@ -105,6 +105,25 @@ pub fn orphans_by_default(resource: &Resource) -> bool {
     matches!((resource.group, resource.name), ("", "replicationcontrollers") | ("batch", "jobs"))
 }
 
+/// Whether a deletion that is done answers with the object, and not with a `Status`.
+pub fn returns_deleted_object(resource: &Resource) -> bool {
+    let of_core = [
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "pods",
+        "podtemplates",
+        "resourcequotas",
+        "serviceaccounts",
+        "services",
+    ];
+    match (resource.group, resource.name) {
+        ("", name) => of_core.contains(&name),
+        ("storage.k8s.io", name) => name != "csistoragecapacities",
+        ("resource.k8s.io", _) => true,
+        _ => false,
+    }
+}
+
 /// The seconds that an object may take to end, of those that were asked for: none for kinds that go at once.
 pub fn grace_period(resource: &Resource, object: &Value, asked: Option<i64>) -> Option<i64> {
     ((resource.group, resource.name) == ("", "pods")).then(|| pods::grace_period(object, asked))

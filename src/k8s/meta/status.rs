@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::k8s::go::quote;
+pub use crate::k8s::go::quote;
 use crate::k8s::json;
 
 /// A refusal.

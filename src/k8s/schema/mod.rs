@@ -85,6 +85,8 @@ pub struct Field {
     pub omits_zero: bool,
     pub is_required: bool,
     pub list: ListType,
+    /// Whether `list` is said, or what it is when nothing is.
+    pub is_list_said: bool,
     pub is_atomic: bool,
     pub patch: PatchStrategy,
     pub default: Option<Value>,
@@ -156,6 +158,11 @@ impl Schema {
         let own = self.find(package, kind).filter(is_object);
         let shared = || self.find("meta.v1", kind).filter(|id| is_object(id) || kind == "WatchEvent");
         own.or_else(shared)
+    }
+
+    /// The package of an apiVersion: `core.v1`.
+    pub fn package(&self, api_version: &str) -> Option<&'static str> {
+        self.packages.get(api_version).copied()
     }
 
     /// The group versions whose objects are known.

@@ -132,9 +132,16 @@ fn name_rule(resource: &Resource) -> fn(&str) -> Vec<String> {
     match (resource.group, resource.name) {
         ("", "namespaces") => names::dns1123_label,
         ("", "services") => names::dns1035_label,
-        ("rbac.authorization.k8s.io", _) => names::path_segment,
+        ("rbac.authorization.k8s.io" | "certificates.k8s.io" | "apiregistration.k8s.io", _) => names::path_segment,
+        ("networking.k8s.io", "ipaddresses") => address_name,
         _ => names::dns1123_subdomain,
     }
+}
+
+/// An address in its one true form.
+fn address_name(name: &str) -> Vec<String> {
+    let is_canonical = name.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_string() == name);
+    if is_canonical { Vec::new() } else { vec!["must be a valid IP address in canonical form".to_owned()] }
 }
 
 /// A prefix may end in a dash, which no name may.

@@ -1,5 +1,7 @@
 //! Objects that are refused, and why.
 
+mod kinds;
+
 use super::*;
 use crate::k8s::schema::Schema;
 use crate::k8s::{defaults, registry, typed, yaml};
@@ -117,7 +119,7 @@ fn configuration() {
         &[
             "data[a/b]: Invalid value: \"a/b\": a valid config key must consist of alphanumeric characters, '-', '_' or '.' \
              (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
-            "binaryData[c]: Invalid value: \"c\": duplicate of key present in data",
+            "data[c]: Invalid value: \"c\": duplicate of key present in binaryData",
         ],
     );
     let fixed = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: ns}, immutable: true, data: {a: x}}";

@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Errors, entries, indexed, pods, text};
+use super::{Errors, cron, entries, pods, text};
 use crate::k8s::meta::labels::{Labels, Selector};
-use crate::k8s::meta::names;
 use crate::k8s::meta::status::FieldError;
 
 pub(super) fn check(errors: &mut Errors, kind: &str, object: &Value) {
@@ -24,10 +23,7 @@ pub(super) fn check(errors: &mut Errors, kind: &str, object: &Value) {
         }
         "Job" => check_job(errors, spec, "spec"),
         "CronJob" => {
-            if text(spec, "schedule").is_empty() {
-                errors.required("spec.schedule");
-            }
-            errors.one_of("spec.concurrencyPolicy", text(spec, "concurrencyPolicy"), &["Allow", "Forbid", "Replace"]);
+            check_schedule(errors, object);
             check_job(errors, &spec["jobTemplate"]["spec"], "spec.jobTemplate.spec");
         }
         _ => {}
@@ -48,7 +44,7 @@ fn check_selector(errors: &mut Errors, kind: &str, spec: &Value) {
         errors.required("spec.selector");
         return;
     }
-    check_label_selector(errors, selector, "spec.selector");
+    errors.label_selector("spec.selector", selector);
     if entries(selector).count() == 0 {
         let name = if kind == "ReplicaSet" { "replicaset".to_owned() } else { kind.to_lowercase() };
         let detail = format!("empty selector is invalid for {name}");
@@ -65,25 +61,36 @@ fn check_selector(errors: &mut Errors, kind: &str, spec: &Value) {
     }
 }
 
-fn check_label_selector(errors: &mut Errors, selector: &Value, field: &str) {
-    errors.labels(&format!("{field}.matchLabels"), &selector["matchLabels"]);
-    for (field, expression) in indexed(&selector["matchExpressions"], &format!("{field}.matchExpressions")) {
-        let has_values = expression["values"].as_array().is_some_and(|values| !values.is_empty());
-        match (text(expression, "operator"), has_values) {
-            ("In" | "NotIn", false) => {
-                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
-                errors.0.push(FieldError::required(format!("{field}.values"), detail));
-            }
-            ("Exists" | "DoesNotExist", true) => {
-                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                errors.forbidden(&format!("{field}.values"), detail);
-            }
-            ("In" | "NotIn" | "Exists" | "DoesNotExist", _) => {}
-            (operator, _) => errors.invalid(&format!("{field}.operator"), operator, "not a valid selector operator"),
-        }
-        let key = text(expression, "key");
-        errors.names(&format!("{field}.key"), key, names::qualified_name(key));
+/// Bytes of a name that jobs' names begin with: eleven more follow.
+const CRON_JOB_NAME_MAX: usize = 52;
+
+fn check_schedule(errors: &mut Errors, object: &Value) {
+    let (name, spec) = (text(&object["metadata"], "name"), &object["spec"]);
+    if name.len() > CRON_JOB_NAME_MAX {
+        errors.invalid("metadata.name", name, &format!("must be no more than {CRON_JOB_NAME_MAX} characters"));
     }
+    let schedule = text(spec, "schedule");
+    if schedule.is_empty() {
+        errors.required("spec.schedule");
+    } else if schedule.contains("TZ") {
+        let detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
+        errors.invalid("spec.schedule", schedule, detail);
+    } else if let Err(error) = cron::check(schedule) {
+        errors.invalid("spec.schedule", schedule, &error);
+    }
+    // Simplified: which zones there are is not known here.
+    match spec["timeZone"].as_str() {
+        Some("") => errors.invalid("spec.timeZone", "", "timeZone must be nil or non-empty string"),
+        Some(zone) if zone.eq_ignore_ascii_case("local") => {
+            let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
+            errors.invalid("spec.timeZone", zone, detail);
+        }
+        _ => {}
+    }
+    for name in ["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"] {
+        errors.not_negative(&format!("spec.{name}"), &spec[name]);
+    }
+    errors.one_of("spec.concurrencyPolicy", text(spec, "concurrencyPolicy"), &["Allow", "Forbid", "Replace"]);
 }
 
 fn check_template(errors: &mut Errors, spec: &Value, field: &str) {
@@ -118,7 +125,7 @@ fn check_strategy(errors: &mut Errors, strategy: &Value) {
 }
 
 /// A number or a percentage.
-fn check_share(errors: &mut Errors, value: &Value, field: &str, is_part: bool) {
+pub(super) fn check_share(errors: &mut Errors, value: &Value, field: &str, is_part: bool) {
     errors.not_negative(field, value);
     let Some(text) = value.as_str() else { return };
     let number =

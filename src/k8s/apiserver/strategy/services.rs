@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use super::{remove, text};
 
+pub use crate::k8s::validation::{needs_address, needs_health_check_port, needs_node_ports};
+
 pub(super) fn prepare_for_create(service: &mut Value) {
     let spec = &mut service["spec"];
     let address = text(spec, "/clusterIP").to_owned();
@@ -24,25 +26,6 @@ pub(super) fn prepare_for_update(service: &mut Value, old: &Value) {
     agree_on_addresses(spec, old);
     drop_of_old_type(spec, old);
     fill_families(spec, old);
-}
-
-/// Whether a service has an address of its own.
-pub fn needs_address(spec: &Value) -> bool {
-    matches!(text(spec, "/type"), "" | "ClusterIP" | "NodePort" | "LoadBalancer")
-}
-
-/// Whether its ports are ports of all nodes, too.
-pub fn needs_node_ports(spec: &Value) -> bool {
-    match text(spec, "/type") {
-        "NodePort" => true,
-        "LoadBalancer" => spec["allocateLoadBalancerNodePorts"] != false,
-        _ => false,
-    }
-}
-
-/// Whether a load balancer asks the nodes which of them have pods of it.
-pub fn needs_health_check_port(spec: &Value) -> bool {
-    text(spec, "/type") == "LoadBalancer" && text(spec, "/externalTrafficPolicy") == "Local"
 }
 
 fn needs_external_policy(spec: &Value) -> bool {
