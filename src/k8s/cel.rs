@@ -75,10 +75,19 @@ impl Program {
 
     /// The value over variables, each with its structural schema, if it has one.
     pub fn evaluate_typed(&self, variables: &BTreeMap<&str, (&Json, Option<&Json>)>) -> Result<Json, String> {
+        self.evaluate_within(variables, FUEL).0
+    }
+
+    /// The same with as many steps as are left, and how many it took.
+    pub fn evaluate_within(
+        &self,
+        variables: &BTreeMap<&str, (&Json, Option<&Json>)>,
+        fuel: u64,
+    ) -> (Result<Json, String>, u64) {
         let names = Variables { known: &self.names, values: variables };
-        let outcome = cel::eval_with(&self.tree, &names, &library::Kubernetes, FUEL);
-        let value = outcome.result.map_err(|mistake| words(&mistake))?;
-        values::to_json(&value)
+        let outcome = cel::eval_with(&self.tree, &names, &library::Kubernetes, fuel.min(FUEL));
+        let value = outcome.result.map_err(|mistake| words(&mistake));
+        (value.and_then(|value| values::to_json(&value)), outcome.spent)
     }
 
     /// Whether it names a variable.

@@ -31,3 +31,13 @@ fn is_set(node: &Value, name: &str) -> bool {
 fn additional(node: &Value) -> Option<&Value> {
     node.get("additionalProperties").filter(|inner| inner.is_object() || **inner == Value::Bool(true))
 }
+
+/// The item of an old list that an item takes the place of: only lists by keys know.
+fn counterpart<'a>(old: &'a Value, item: &Value, node: &Value) -> Option<&'a Value> {
+    if node["x-kubernetes-list-type"] != "map" {
+        return None;
+    }
+    let keys = node["x-kubernetes-list-map-keys"].as_array()?;
+    let same = |other: &&Value| keys.iter().filter_map(Value::as_str).all(|key| other.get(key) == item.get(key));
+    old.as_array()?.iter().find(same)
+}

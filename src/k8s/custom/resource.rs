@@ -2,8 +2,7 @@
 //!
 //! Upstream: `apiextensions-apiserver/pkg/registry/customresource`.
 //!
-//! Simplified: embedded objects' metadata is left as it is; an update is checked whole, where upstream passes over what was
-//! wrong before and did not change.
+//! Simplified: embedded objects' metadata is left as it is.
 
 use serde_json::{Map, Value, json};
 
@@ -176,7 +175,7 @@ impl<'d> Version<'d> {
         errors.extend(validation::update_metadata(object, old));
         if let Some(structural) = self.schema() {
             if let (Some(status), Some(inner)) = (object.get("status"), structural["properties"].get("status")) {
-                errors.extend(validate::validate(status, inner, "status"));
+                errors.extend(validate::validate(status, old.get("status"), inner, "status"));
             }
             self.check_rules(&mut errors, object, Some(old), structural);
         }
@@ -196,7 +195,7 @@ impl<'d> Version<'d> {
 
     fn check_content(&self, errors: &mut Vec<FieldError>, object: &Value, old: Option<&Value>) {
         if let Some(structural) = self.schema() {
-            errors.extend(validate::validate(object, structural, ""));
+            errors.extend(validate::validate(object, old, structural, ""));
         }
         if let Some(scale) = self.scale() {
             for name in ["specReplicasPath", "statusReplicasPath"] {

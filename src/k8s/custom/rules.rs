@@ -6,20 +6,25 @@
 //! Simplified: `oldSelf` of an `optionalOldSelf` rule is null where upstream has an optional value.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::additional;
-use crate::k8s::cel::{self, types::Type};
+use super::{additional, counterpart};
+use crate::k8s::cel::{self, Program, types::Type};
 use crate::k8s::meta::status::{FieldError, FieldErrorKind};
 
 /// Bytes of a message that an expression makes.
 const MESSAGE_MAX: usize = 5 << 10;
+/// Steps that all rules of an object may take together.
+const BUDGET: u64 = 5 * cel::FUEL;
 
 /// What the rules of a schema say against an object, which may take the place of another.
 pub fn check(object: &Value, old: Option<&Value>, structural: &Value) -> Vec<FieldError> {
-    let mut checker = Checker { errors: Vec::new(), is_over: false };
-    checker.value(object, old, structural, "", true);
+    let mut checker = Checker { errors: Vec::new(), compiled: BTreeMap::new(), fuel: BUDGET, is_over: false };
+    let is_same = old.is_some_and(|old| old == object);
+    let root = Place { value: object, old, node: structural, is_root: true, is_same };
+    checker.value(root, "", false);
     checker.errors
 }
 
@@ -95,32 +100,63 @@ fn variables<'t>(rule: &Value, node: &'t Value, is_root: bool) -> [(&'static str
     [("self", own), ("oldSelf", old)]
 }
 
-struct Checker {
+/// The rules of a node, read once for all values under it.
+struct Compiled<'n> {
+    rule: &'n Value,
+    program: Result<Program, String>,
+    message: Option<Program>,
+    /// It compares with what was there before.
+    is_transition: bool,
+}
+
+/// A value under a node of a schema, and what is known of it.
+#[derive(Clone, Copy)]
+struct Place<'v, 'n> {
+    value: &'v Value,
+    /// What it was, if that is known.
+    old: Option<&'v Value>,
+    node: &'n Value,
+    is_root: bool,
+    /// It, or the nearest part around it of which that is known, is what it was: what it breaks, it broke before.
+    is_same: bool,
+}
+
+struct Checker<'n> {
     errors: Vec<FieldError>,
-    /// A rule cost too much: no other is asked.
+    /// By the place of a node in memory: only looked up.
+    compiled: BTreeMap<*const Value, Rc<Vec<Compiled<'n>>>>,
+    /// Steps left for all rules together.
+    fuel: u64,
+    /// No other rule is asked.
     is_over: bool,
 }
 
-impl Checker {
-    fn value(&mut self, value: &Value, old: Option<&Value>, node: &Value, path: &str, is_root: bool) {
-        let old = old.filter(|old| !old.is_null());
+impl<'n> Checker<'n> {
+    fn value(&mut self, place: Place<'_, 'n>, path: &str, is_same_around: bool) {
+        let Place { value, old, node, .. } = place;
         if value.is_null() || self.is_over {
             return;
         }
-        for rule in rules(node) {
+        for compiled in self.compiled(node, place.is_root).iter() {
             if !self.is_over {
-                self.rule(rule, value, old, node, path, is_root);
+                self.rule(compiled, place, path);
             }
         }
         for inner in node["allOf"].as_array().into_iter().flatten() {
-            self.value(value, old, inner, path, false);
+            let inner = Place { node: inner, is_root: false, is_same: is_same_around, ..place };
+            self.value(inner, path, is_same_around);
         }
+        let inside = |value, old: Option<_>, node| {
+            let old = old.filter(|old: &&Value| !old.is_null());
+            let is_same = old.map_or(place.is_same, |old| old == value);
+            Place { value, old, node, is_root: false, is_same }
+        };
         match value {
             Value::Array(items) => {
                 let Some(inner) = node.get("items") else { return };
-                for (place, item) in items.iter().enumerate() {
+                for (index, item) in items.iter().enumerate() {
                     let old = old.and_then(|old| counterpart(old, item, node));
-                    self.value(item, old, inner, &format!("{path}[{place}]"), false);
+                    self.value(inside(item, old, inner), &format!("{path}[{index}]"), place.is_same);
                 }
             }
             Value::Object(fields) => {
@@ -128,12 +164,12 @@ impl Checker {
                 let mut names: Vec<&String> = fields.keys().collect();
                 names.sort();
                 for name in names {
-                    let old = old.and_then(|old| old.get(name));
+                    let (field, old) = (&fields[name], old.and_then(|old| old.get(name)));
                     let dot = if path.is_empty() { "" } else { "." };
                     if let Some(inner) = node["properties"].get(name) {
-                        self.value(&fields[name], old, inner, &format!("{path}{dot}{name}"), false);
+                        self.value(inside(field, old, inner), &format!("{path}{dot}{name}"), place.is_same);
                     } else if let Some(inner) = rest {
-                        self.value(&fields[name], old, inner, &format!("{path}[{name}]"), false);
+                        self.value(inside(field, old, inner), &format!("{path}[{name}]"), place.is_same);
                     }
                 }
             }
@@ -141,12 +177,23 @@ impl Checker {
         }
     }
 
-    fn rule(&mut self, rule: &Value, value: &Value, old: Option<&Value>, node: &Value, path: &str, is_root: bool) {
+    fn compiled(&mut self, node: &'n Value, is_root: bool) -> Rc<Vec<Compiled<'n>>> {
+        let compile = |rule: &'n Value| {
+            let program = cel::compile_typed(text(rule, "rule"), &variables(rule, node, is_root), Some("bool"));
+            let expression = text(rule, "messageExpression");
+            let message = cel::compile_typed(expression, &variables(rule, node, is_root), None).ok();
+            let is_transition = program.as_ref().is_ok_and(|program| program.mentions("oldSelf"));
+            Compiled { rule, program, message, is_transition }
+        };
+        let asked = || rules(node).iter().filter(|rule| !text(rule, "rule").trim().is_empty());
+        self.compiled.entry(node).or_insert_with(|| Rc::new(asked().map(compile).collect())).clone()
+    }
+
+    fn rule(&mut self, compiled: &Compiled, place: Place, path: &str) {
+        let Place { value, old, node, .. } = place;
         let ty = node["type"].as_str().unwrap_or_default();
         let own = if path.is_empty() { "<nil>" } else { path };
-        let source = text(rule, "rule");
-        let program = match cel::compile_typed(source, &variables(rule, node, is_root), Some("bool")) {
-            _ if source.trim().is_empty() => return,
+        let program = match &compiled.program {
             Ok(program) => program,
             Err(error) => {
                 let detail = format!("rule compile error: compilation failed: {error}");
@@ -154,17 +201,27 @@ impl Checker {
                 return;
             }
         };
-        if program.mentions("oldSelf") && old.is_none() && rule["optionalOldSelf"] != true {
+        if compiled.is_transition && old.is_none() && compiled.rule["optionalOldSelf"] != true {
+            return;
+        }
+        if self.fuel == 0 {
+            self.is_over = true;
+            let why = "validation failed due to running out of cost budget, no further validation rules will be run";
+            self.errors.push(FieldError::invalid(own, ty, why));
             return;
         }
         let null = Value::Null;
         let values = BTreeMap::from([("self", (value, Some(node))), ("oldSelf", (old.unwrap_or(&null), Some(node)))]);
-        let shown = show_rule(rule);
-        let detail = match program.evaluate_typed(&values) {
+        let shown = show_rule(compiled.rule);
+        let (result, spent) = program.evaluate_within(&values, self.fuel);
+        self.fuel = self.fuel.saturating_sub(spent.max(1));
+        let detail = match result {
             Ok(Value::Bool(true)) => return,
             Ok(_) => {
-                let message = message(rule, &values, node, is_root);
-                self.refuse(rule, value, ty, path, message);
+                if compiled.is_transition || !place.is_same {
+                    let message = self.message(compiled, &values);
+                    self.refuse(compiled.rule, value, ty, path, message);
+                }
                 return;
             }
             Err(error) if error.starts_with("no such overload") => {
@@ -180,6 +237,21 @@ impl Checker {
             Err(error) => format!("{error} evaluating rule: {shown}"),
         };
         self.errors.push(FieldError::invalid(own, ty, detail));
+    }
+
+    /// What a rule says when it is broken: what its expression makes, if that can be said in a line.
+    fn message(&mut self, compiled: &Compiled, values: &Values) -> String {
+        let rule = compiled.rule;
+        let made = compiled.message.as_ref().and_then(|program| {
+            let (made, spent) = program.evaluate_within(values, self.fuel);
+            self.fuel = self.fuel.saturating_sub(spent);
+            made.ok().and_then(|made| made.as_str().map(|text| text.trim().to_owned()))
+        });
+        let made = made.filter(|text| !text.is_empty() && !text.contains('\n') && text.len() <= MESSAGE_MAX);
+        made.unwrap_or_else(|| match text(rule, "message") {
+            "" => format!("failed rule: {}", show_rule(rule)),
+            message => message.trim().to_owned(),
+        })
     }
 
     fn refuse(&mut self, rule: &Value, value: &Value, ty: &str, path: &str, detail: String) {
@@ -208,16 +280,6 @@ impl Checker {
     }
 }
 
-/// The item of an old list that an item takes the place of: only lists by keys know.
-fn counterpart<'a>(old: &'a Value, item: &Value, node: &Value) -> Option<&'a Value> {
-    if node["x-kubernetes-list-type"] != "map" {
-        return None;
-    }
-    let keys = node["x-kubernetes-list-map-keys"].as_array()?;
-    let same = |other: &&Value| keys.iter().filter_map(Value::as_str).all(|key| other.get(key) == item.get(key));
-    old.as_array()?.iter().find(same)
-}
-
 fn show_rule(rule: &Value) -> String {
     let (message, source) = (text(rule, "message"), text(rule, "rule").trim());
     if message.is_empty() { source.to_owned() } else { message.trim().to_owned() }
@@ -236,18 +298,3 @@ fn as_go(rule: &Value) -> Value {
 }
 
 type Values<'a> = BTreeMap<&'a str, (&'a Value, Option<&'a Value>)>;
-
-/// What a rule says when it is broken: what its expression makes, if that can be said in a line.
-fn message(rule: &Value, values: &Values, node: &Value, is_root: bool) -> String {
-    let expression = text(rule, "messageExpression");
-    let made = cel::compile_typed(expression, &variables(rule, node, is_root), None)
-        .and_then(|program| program.evaluate_typed(values))
-        .ok()
-        .and_then(|value| value.as_str().map(|text| text.trim().to_owned()))
-        .filter(|text| !text.is_empty() && !text.contains('\n') && text.len() <= MESSAGE_MAX);
-    let made = made.filter(|_| !expression.is_empty());
-    made.unwrap_or_else(|| match text(rule, "message") {
-        "" => format!("failed rule: {}", show_rule(rule)),
-        message => message.trim().to_owned(),
-    })
-}

@@ -508,7 +508,7 @@ fn check_defaults(errors: &mut Vec<FieldError>, node: &Value, path: &str) {
         if !instance::prune(&mut pruned, &around).is_empty() {
             errors.push(FieldError::invalid(&field[..], default.clone(), "must not have unknown fields"));
         }
-        for mut error in validate::validate(default, node, "") {
+        for mut error in validate::validate(default, None, node, "") {
             error.field = if error.field == "<nil>" { field.clone() } else { format!("{field}.{}", error.field) };
             errors.push(error);
         }

@@ -4,7 +4,7 @@ use regex_lite::Regex;
 use serde_json::{Map, Number, Value};
 
 use super::formats;
-use super::{additional, is_set};
+use super::{additional, counterpart, is_set};
 use crate::k8s::json::number;
 use crate::k8s::meta::status::{FieldError, FieldErrorKind, quote};
 use crate::k8s::patch;
@@ -16,9 +16,10 @@ struct Outcome {
     count: usize,
 }
 
-/// Everything that is wrong with a value. Paths begin below `root`, which is empty for an object.
-pub fn validate(value: &Value, structural: &Value, root: &str) -> Vec<FieldError> {
-    let mut errors = check(value, structural, "").errors;
+/// Everything that is wrong with a value, and was not so before it took the place of another. Paths begin below `root`, which
+/// is empty for an object.
+pub fn validate(value: &Value, old: Option<&Value>, structural: &Value, root: &str) -> Vec<FieldError> {
+    let mut errors = check(value, old, structural, "").errors;
     for error in errors.iter_mut().filter(|_| !root.is_empty()) {
         error.field = match &error.field[..] {
             "<nil>" => root.to_owned(),
@@ -50,7 +51,16 @@ impl Outcome {
     }
 }
 
-fn check(value: &Value, node: &Value, path: &str) -> Outcome {
+/// `old`: what the value was, if that is known.
+fn check(value: &Value, old: Option<&Value>, node: &Value, path: &str) -> Outcome {
+    let mut outcome = check_anew(value, old, node, path);
+    if !outcome.errors.is_empty() && old == Some(value) {
+        outcome.errors.clear();
+    }
+    outcome
+}
+
+fn check_anew(value: &Value, old: Option<&Value>, node: &Value, path: &str) -> Outcome {
     let mut outcome = Outcome { count: 1, ..Outcome::default() };
     check_type(&mut outcome, value, node, path);
     if value.is_null() {
@@ -61,12 +71,12 @@ fn check(value: &Value, node: &Value, path: &str) -> Outcome {
     match value {
         Value::String(text) => check_text(&mut outcome, text, node, path),
         Value::Number(number) => check_number(&mut outcome, number, node, path),
-        Value::Array(items) => check_items(&mut outcome, items, node, path),
+        Value::Array(items) => check_items(&mut outcome, items, old, node, path),
         _ => {}
     }
     check_enum(&mut outcome, value, node, path);
     if let Value::Object(fields) = value {
-        check_fields(&mut outcome, fields, node, path);
+        check_fields(&mut outcome, fields, old, node, path);
     }
     outcome
 }
@@ -199,10 +209,11 @@ fn check_factor(outcome: &mut Outcome, value: &Number, factor: &Number, path: &s
     }
 }
 
-fn check_items(outcome: &mut Outcome, items: &[Value], node: &Value, path: &str) {
+fn check_items(outcome: &mut Outcome, items: &[Value], old: Option<&Value>, node: &Value, path: &str) {
     if let inner @ Value::Object(_) = &node["items"] {
         for (place, item) in items.iter().enumerate() {
-            outcome.merge(check(item, inner, &format!("{path}[{place}]")));
+            let old = old.and_then(|old| counterpart(old, item, node));
+            outcome.merge(check(item, old, inner, &format!("{path}[{place}]")));
         }
     }
     let size = items.len() as i64;
@@ -221,7 +232,7 @@ fn check_items(outcome: &mut Outcome, items: &[Value], node: &Value, path: &str)
     }
 }
 
-fn check_fields(outcome: &mut Outcome, fields: &Map<String, Value>, node: &Value, path: &str) {
+fn check_fields(outcome: &mut Outcome, fields: &Map<String, Value>, old: Option<&Value>, node: &Value, path: &str) {
     let size = fields.len() as i64;
     if let Some(min) = node["minProperties"].as_i64().filter(|min| size < *min) {
         outcome.invalid(path, size, format!("should have at least {min} properties"));
@@ -231,16 +242,17 @@ fn check_fields(outcome: &mut Outcome, fields: &Map<String, Value>, node: &Value
     }
     let own = |name: &str| node["properties"].get(name);
     for (name, value) in fields {
+        let old = old.and_then(|old| old.get(name));
         let below = || if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match (own(name), &node["additionalProperties"]) {
-            (Some(inner), _) => outcome.merge(check(value, inner, &below())),
+            (Some(inner), _) => outcome.merge(check(value, old, inner, &below())),
             (None, Value::Bool(false)) => {
                 let detail = format!("{path}.{name} in body is a forbidden property");
                 outcome.add(path, FieldErrorKind::Invalid(name[..].into()), detail);
             }
             (None, _) => {
                 if let Some(inner) = additional(node).filter(|inner| inner.is_object()) {
-                    outcome.merge(check(value, inner, &format!("{path}.{name}")));
+                    outcome.merge(check(value, old, inner, &format!("{path}.{name}")));
                 }
             }
         }
@@ -255,7 +267,7 @@ fn check_fields(outcome: &mut Outcome, fields: &Map<String, Value>, node: &Value
 fn check_junctors(outcome: &mut Outcome, value: &Value, node: &Value, path: &str) {
     let all = |name: &str| -> Vec<Outcome> {
         let nodes = node[name].as_array().into_iter().flatten();
-        nodes.map(|inner| check(value, inner, path)).collect()
+        nodes.map(|inner| check(value, None, inner, path)).collect()
     };
     let shown = quote(path);
     let any = all("anyOf");
@@ -281,7 +293,7 @@ fn check_junctors(outcome: &mut Outcome, value: &Value, node: &Value, path: &str
         outcome.plain(format!("{shown} must validate all the schemas (allOf){none}"));
     }
     if let inner @ Value::Object(_) = &node["not"]
-        && check(value, inner, path).errors.is_empty()
+        && check(value, None, inner, path).errors.is_empty()
     {
         outcome.plain(format!("{shown} must not validate the schema (not)"));
     }
