@@ -5,7 +5,9 @@
 use serde_json::Value;
 
 use super::{Operation, Review};
-use crate::k8s::apiserver::object::{labels, list, selector, text, texts};
+use crate::k8s::apiserver::attributes::Attributes;
+use crate::k8s::apiserver::object::{is_true, labels, list, selector, text, texts};
+use crate::k8s::registry;
 
 /// Do the rules and the selectors match? `rules` is the name of the list: `rules` of a webhook, `resourceRules` of a policy.
 pub(super) fn matches(constraints: &Value, rules: &str, review: &Review) -> Result<bool, String> {
@@ -39,10 +41,23 @@ fn rule_matches(rule: &Value, is_exact: bool, review: &Review) -> bool {
     is_in_scope
         && has("operations", operation(review.operation))
         && has("apiGroups", &attributes.group)
-        // Another version of a resource is equivalent to it.
-        && (!is_exact || has("apiVersions", &attributes.version))
+        && (has("apiVersions", &attributes.version) || (!is_exact && has_version(rule, review)))
         && texts(rule, "resources").any(is_resource)
         && (names.is_empty() || names.iter().any(|name| name == review.name()))
+}
+
+/// Does the rule name another version in which the resource is served?
+fn has_version(rule: &Value, review: &Review) -> bool {
+    let Attributes { group, resource, .. } = review.attributes;
+    let is_named = |version: &str| texts(rule, "apiVersions").any(|own| own == version);
+    let is_it = |known: &&registry::Resource| known.group == group && known.name == resource;
+    if registry::resources().iter().filter(is_it).any(|known| is_named(known.version)) {
+        return true;
+    }
+    let name = format!("{resource}.{group}");
+    let definition = review.lister.get("apiextensions.k8s.io", "customresourcedefinitions", "", &name);
+    let serves = |version: &Value| is_true(version, "served") && is_named(text(version, "name"));
+    definition.is_some_and(|definition| list(&definition["spec"], "versions").iter().any(serves))
 }
 
 pub(super) fn operation(operation: Operation) -> &'static str {

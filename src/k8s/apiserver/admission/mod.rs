@@ -19,6 +19,7 @@ mod namespaces;
 mod nodes;
 pub mod pod_security;
 mod pods;
+mod policies;
 mod quota;
 mod resources;
 #[cfg(test)]
@@ -222,6 +223,7 @@ const PLUGINS: &[Plugin] = &[
     },
     Plugin { name: "PodTopologyLabels", operations: CREATE, mutate: Some(pods::copy_topology), validate: None },
     Plugin { name: "MutatingAdmissionWebhook", operations: ALL, mutate: Some(webhooks::mutating), validate: None },
+    Plugin { name: "ValidatingAdmissionPolicy", operations: ALL, mutate: None, validate: Some(policies::validate) },
     Plugin { name: "ValidatingAdmissionWebhook", operations: ALL, mutate: None, validate: Some(webhooks::validating) },
     Plugin { name: "ResourceQuota", operations: CREATE_UPDATE, mutate: None, validate: Some(quota::validate) },
 ];
