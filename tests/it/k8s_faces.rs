@@ -8,15 +8,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use control_plane_lab::k8s::apiserver::discovery::{self, Served};
-use control_plane_lab::k8s::apiserver::openapi;
-use control_plane_lab::k8s::registry;
-use serde_json::Value;
+use control_plane_lab::k8s::apiserver::{openapi, strategy};
+use control_plane_lab::k8s::registry::{self, Resource};
+use control_plane_lab::k8s::schema::Schema;
+use control_plane_lab::k8s::{defaults, typed, validation, yaml};
+use serde_json::{Value, json};
+
+fn conformance() -> PathBuf {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::env::var_os("LAB_CONFORMANCE").map_or_else(|| home.join("../shared/conformance"), PathBuf::from)
+}
 
 /// A document of upstream; nothing if the folder is absent.
 fn document(name: &str) -> Option<Vec<u8>> {
-    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let shared = std::env::var_os("LAB_CONFORMANCE").map_or_else(|| home.join("../shared/conformance"), PathBuf::from);
-    let read = fs::read(shared.join("third-party").join(name)).ok();
+    let read = fs::read(conformance().join("third-party").join(name)).ok();
     if read.is_none() {
         println!("{name} is absent: nothing is compared with it");
     }
@@ -223,4 +228,83 @@ fn plain(value: &Value) -> Value {
 /// Our documents describe in words of their own, and enumerate nothing.
 fn is_untold(name: &str, value: &Value) -> bool {
     (name == "description" && value.is_string()) || (name == "enum" && value.is_array())
+}
+
+/// The files below a folder; none if it is absent.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let below = entries.map(|entry| entry.expect("the folder can be read").path());
+    below.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// An object as a server has it when it asks whether it is valid.
+fn received(object: &Value, namespace: &str) -> Option<(&'static Resource, Value)> {
+    let (version, kind) = (object["apiVersion"].as_str()?, object["kind"].as_str()?);
+    let resource = registry::of_kind(version, kind).filter(|resource| resource.is_stored())?;
+    let schema = Schema::kubernetes();
+    let message = schema.kind(version, kind)?;
+    let read = typed::decode(schema, message, object.clone()).expect("clients send what they mean").value;
+    let mut object = defaults::apply(schema, message, read).expect("nothing is out of range");
+    // Some fixtures are named after their file.
+    if let Some(name) = object["metadata"]["name"].as_str().map(|name| name.replace('_', "-")) {
+        object["metadata"]["name"] = name.into();
+    }
+    if let Some(prefix) = object["metadata"]["generateName"].as_str().map(ToOwned::to_owned) {
+        object["metadata"]["name"] = format!("{prefix}abcde").into();
+    }
+    if resource.is_namespaced && object["metadata"]["namespace"].is_null() {
+        object["metadata"]["namespace"] = namespace.into();
+    }
+    object["metadata"]["uid"] = "4e0fa1d0-6b8b-4b6a-9b0e-1d2c3b4a5f60".into();
+    strategy::prepare_for_create(resource, &mut object);
+    if resource.name == "services" && validation::needs_address(&object) {
+        object["spec"]["clusterIP"] = "10.96.0.7".into();
+        object["spec"]["clusterIPs"] = json!(["10.96.0.7"]);
+    }
+    Some((resource, object))
+}
+
+fn errors_of(object: &Value, namespace: &str) -> Vec<String> {
+    let Some((resource, object)) = received(object, namespace) else { return Vec::new() };
+    validation::create(resource, &object).iter().map(ToString::to_string).collect()
+}
+
+/// What real clients sent to be created.
+#[test]
+fn what_clients_send_is_valid() {
+    let (mut count, mut wrong) = (0, Vec::new());
+    for path in files(&conformance().join("recorded/kubectl-requests")) {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for line in text.lines() {
+            let Ok(request) = serde_json::from_str::<Value>(line) else { continue };
+            if request["method"] != "POST" || !request["body"].is_object() {
+                continue;
+            }
+            count += 1;
+            let errors = errors_of(&request["body"], "default");
+            wrong.extend(errors.iter().map(|error| format!("{}: {error}", path.display())));
+        }
+    }
+    println!("{count} requests");
+    assert_eq!(wrong, [""; 0]);
+}
+
+#[test]
+fn objects_of_upstream_are_valid() {
+    let mut wrong = Vec::new();
+    for folder in ["third-party/pod-security", "third-party/kubernetes-rbac"] {
+        for path in files(&conformance().join(folder)) {
+            if path.extension().is_none_or(|ending| ending != "yaml") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a fixture is text");
+            let value = yaml::parse(&text).expect("a fixture is YAML").value;
+            let list = value["items"].as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+            for object in &list {
+                let errors = errors_of(object, "default");
+                wrong.extend(errors.iter().map(|error| format!("{}: {error}", path.display())));
+            }
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
 }
