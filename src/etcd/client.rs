@@ -222,6 +222,10 @@ impl Client {
         }
     }
 
+    pub fn id(&self) -> ClientId {
+        self.id
+    }
+
     /// Its watches: what each asks for now, and the stream and id by which a member knows it, if one does.
     pub fn watches(&self) -> impl Iterator<Item = (WatchKey, &WatchCreateRequest, Option<(ConnId, i64)>)> {
         let place = |watch: &Watch| Some((self.stream?, watch.server_id?));
@@ -346,7 +350,6 @@ impl Client {
             | Frame::Call { .. }
             | Frame::WatchAsk { .. }
             | Frame::Http(_)
-            | Frame::HttpAnswer(_)
             | Frame::Reset => {}
         }
     }

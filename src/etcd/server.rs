@@ -7,7 +7,7 @@ use super::api::{
 use super::apply::{self, quota};
 use super::auth;
 use super::error::{Code, EtcdError, Status};
-use super::http::{self, HttpResponse};
+use super::http::{self, HttpFrame, HttpResponse};
 use super::identity::Asked;
 use super::member::{Member, MemberNote, Moment, RETRY_VICTIMS, SYNC_WATCHERS};
 use super::metrics::Method;
@@ -43,6 +43,8 @@ struct Connection {
     pinged: Option<usize>,
     /// Whether a lease was renewed on it: upstream's stream of renewals is open.
     renews: bool,
+    /// The HTTP request that was asked last.
+    asked: u32,
 }
 
 /// HTTP/2's first window: a stream with so many unread bytes is sent no more.
@@ -53,7 +55,17 @@ const PING_AFTER: usize = WINDOW / 4;
 
 impl Connection {
     fn to(host: HostId) -> Connection {
-        Connection { host, sent: 0, received: 0, stream: 0, streams: false, unread: 0, pinged: None, renews: false }
+        Connection {
+            host,
+            sent: 0,
+            received: 0,
+            stream: 0,
+            streams: false,
+            unread: 0,
+            pinged: None,
+            renews: false,
+            asked: 0,
+        }
     }
 }
 
@@ -167,7 +179,12 @@ impl Member {
                 self.count_asked(&call);
                 self.call(at, call, out);
             }
-            Frame::Http(request) => self.http(at, conn, request, out),
+            Frame::Http(HttpFrame::Request { request, stream }) => {
+                if let Some(connection) = self.connections.0.get_mut(&conn) {
+                    connection.asked = *stream;
+                }
+                self.http(at, conn, request, out);
+            }
             Frame::WatchAsk { stream, token, request } => {
                 self.metrics.client_received_bytes += request.encoded_len() as u64;
                 self.metrics.calls.received(Method::Watch);
@@ -179,7 +196,7 @@ impl Member {
             | Frame::Answer { .. }
             | Frame::WatchTell(_)
             | Frame::WatchEnd(_)
-            | Frame::HttpAnswer(_) => {}
+            | Frame::Http(_) => {}
         }
     }
 
@@ -196,7 +213,9 @@ impl Member {
     }
 
     pub(super) fn send_http(&mut self, conn: ConnId, response: HttpResponse, out: &mut Outbox) {
-        self.connections.send(conn, Frame::HttpAnswer(response), out);
+        let Some(connection) = self.connections.0.get(&conn) else { return };
+        let response = HttpFrame::Response { stream: connection.asked, response: response.into(), more: false };
+        self.connections.send(conn, Frame::Http(response), out);
     }
 
     fn hang_up(&mut self, conn: ConnId) {

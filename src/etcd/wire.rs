@@ -7,7 +7,7 @@
 use super::api::{self, Request, Response, WatchRequest, WatchResponse};
 use super::client::ClientId;
 use super::error::{Code, EtcdError, Status};
-use super::http::{HttpRequest, HttpResponse};
+use super::http::HttpFrame;
 use crate::raft;
 use prost::Message as _;
 use std::fmt;
@@ -135,9 +135,8 @@ pub enum Frame {
     WatchTell(WatchResponse),
     /// The member ends the stream.
     WatchEnd(Status),
-    /// Plain HTTP, on a connection that carries nothing else.
-    Http(HttpRequest),
-    HttpAnswer(HttpResponse),
+    /// HTTP, on a connection that carries nothing else.
+    Http(HttpFrame),
 }
 
 /// Headers of HTTP/2, gRPC and TCP around a message.
@@ -175,8 +174,7 @@ impl Frame {
             Frame::Answer { result: Err(status), .. } | Frame::WatchEnd(status) => status.message.len(),
             Frame::WatchAsk { request, .. } => request.encoded_len(),
             Frame::WatchTell(response) => response.encoded_len(),
-            Frame::Http(request) => request.size(),
-            Frame::HttpAnswer(response) => response.size(),
+            Frame::Http(frame) => frame.size(),
             Frame::Open | Frame::Opened | Frame::Reset | Frame::Close | Frame::Ping | Frame::Pong => 0,
         }
     }
@@ -232,8 +230,7 @@ impl Frame {
             Frame::WatchAsk { .. } => "WatchRequest",
             Frame::WatchTell(_) => "WatchResponse",
             Frame::WatchEnd(_) => "Status",
-            Frame::Http(request) => request.name(),
-            Frame::HttpAnswer(response) => response.name(),
+            Frame::Http(frame) => frame.name(),
         }
     }
 }

@@ -20,17 +20,28 @@ pub fn to_string(value: &Value) -> String {
 
 /// With four spaces a level, as kubectl prints it.
 pub fn to_string_pretty(value: &Value) -> String {
+    indented(value, 4)
+}
+
+/// With so many spaces a level: an API server prints two for people.
+pub fn indented(value: &Value, spaces: usize) -> String {
     let mut out = String::new();
-    print(value, Some(0), &mut out);
+    print(value, Some(Indent { spaces, depth: 0 }), &mut out);
     out
 }
 
-fn print(value: &Value, depth: Option<usize>, out: &mut String) {
-    let inner = depth.map(|depth| depth + 1);
-    let line = |depth: Option<usize>, out: &mut String| {
-        if let Some(depth) = depth {
+#[derive(Clone, Copy)]
+struct Indent {
+    spaces: usize,
+    depth: usize,
+}
+
+fn print(value: &Value, indent: Option<Indent>, out: &mut String) {
+    let inner = indent.map(|indent| Indent { depth: indent.depth + 1, ..indent });
+    let line = |indent: Option<Indent>, out: &mut String| {
+        if let Some(Indent { spaces, depth }) = indent {
             out.push('\n');
-            (0..depth).for_each(|_| out.push_str("    "));
+            out.extend(std::iter::repeat_n(' ', spaces * depth));
         }
     };
     match value {
@@ -48,7 +59,7 @@ fn print(value: &Value, depth: Option<usize>, out: &mut String) {
                 print(item, inner, out);
             }
             if !items.is_empty() {
-                line(depth, out);
+                line(indent, out);
             }
             out.push(']');
         }
@@ -60,11 +71,11 @@ fn print(value: &Value, depth: Option<usize>, out: &mut String) {
                 }
                 line(inner, out);
                 quote(key, out);
-                out.push_str(if depth.is_some() { ": " } else { ":" });
+                out.push_str(if indent.is_some() { ": " } else { ":" });
                 print(value, inner, out);
             }
             if !map.is_empty() {
-                line(depth, out);
+                line(indent, out);
             }
             out.push('}');
         }

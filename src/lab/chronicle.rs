@@ -103,6 +103,7 @@ impl Chronicle {
     pub(super) fn input(&mut self, at: SimTime, event: EventId, input: &Input) {
         let mark = match input {
             Input::Line { terminal, text } => Mark::Command { terminal: *terminal, line: text.clone() },
+            Input::Http { .. } | Input::HttpClose { .. } => return,
             Input::Interrupt { terminal } | Input::EndOfInput { terminal } => Mark::Interrupt { terminal: *terminal },
             Input::Fault(fault) => Mark::Fault(*fault),
         };

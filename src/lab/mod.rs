@@ -6,12 +6,14 @@
 //! What it offers to whoever watches: accessors, the trace with its causes, a [`Chronicle`] of what is worth a mark on a
 //! timeline, the [`Check`] of Raft's promises, and one version number per [`Topic`]. It holds no callback.
 
-use crate::etcd::{self, Booted, Cluster, Fact, InitialClusterState, Joined, Joiner, Member, MemberNote, Peer, Wire};
+use crate::etcd::http::FetchEvent;
+use crate::etcd::{self, Booted, Cluster, InitialClusterState, Joined, Joiner, Member, MemberNote, Peer, Wire};
 use crate::raft::{EntryId, Index, PeerId, SnapshotMetadata, Storage as _};
 use crate::sim::{EventId, Fault, FileName, HostId, Part, SimTime, state_hash::StateHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+mod api_servers;
 pub mod archive;
 pub mod check;
 pub mod chronicle;
@@ -27,6 +29,9 @@ pub mod timeline;
 pub mod witness;
 pub mod workstation;
 
+use crate::k8s::apiserver;
+pub use api_servers::ADMIN_TOKEN;
+use api_servers::ApiServers;
 pub use check::{Check, Violation};
 pub use chronicle::{Chronicle, Mark, Stamped};
 pub use gauges::Gauges;
@@ -42,6 +47,8 @@ pub use workstation::{Terminal, Workstation};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Note {
     Etcd(etcd::Note),
+    /// Of an API server.
+    ApiServer(apiserver::Note),
     /// A program's timer on a terminal.
     Timer(workstation::TimerNote),
 }
@@ -49,6 +56,34 @@ pub enum Note {
 impl From<etcd::Note> for Note {
     fn from(note: etcd::Note) -> Note {
         Note::Etcd(note)
+    }
+}
+
+impl From<apiserver::Note> for Note {
+    fn from(note: apiserver::Note) -> Note {
+        Note::ApiServer(note)
+    }
+}
+
+/// What hosts of this world report.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fact {
+    Etcd(etcd::Fact),
+    ApiServer(apiserver::Fact),
+}
+
+impl From<etcd::Fact> for Fact {
+    fn from(fact: etcd::Fact) -> Fact {
+        Fact::Etcd(fact)
+    }
+}
+
+impl From<apiserver::Fact> for Fact {
+    fn from(fact: apiserver::Fact) -> Fact {
+        match fact {
+            apiserver::Fact::Etcd(fact) => Fact::Etcd(fact),
+            fact => Fact::ApiServer(fact),
+        }
     }
 }
 
@@ -71,11 +106,13 @@ pub enum Topic {
     Chronicle,
     /// The history of what members measure.
     Metrics,
+    /// Requests on their way through API servers, and their caches.
+    ApiServer,
 }
 
 impl Topic {
-    pub const ALL: [Topic; 6] =
-        [Topic::Raft, Topic::Mvcc, Topic::Network, Topic::Terminal, Topic::Chronicle, Topic::Metrics];
+    pub const ALL: [Topic; 7] =
+        [Topic::Raft, Topic::Mvcc, Topic::Network, Topic::Terminal, Topic::Chronicle, Topic::Metrics, Topic::ApiServer];
 }
 
 #[derive(Clone, Debug)]
@@ -91,6 +128,7 @@ pub struct Lab {
     /// What each process said last that ended by itself, until another is started.
     last_words: Vec<Option<LastWords>>,
     workstation: Workstation,
+    api_servers: ApiServers,
     inputs: u32,
     check: Check,
     witness: Option<Witness>,
@@ -119,7 +157,8 @@ pub enum LastWords {
 
 impl LastWords {
     /// What a fact says about an end, if it is one.
-    pub fn of(fact: &Fact) -> Option<LastWords> {
+    pub fn of(fact: &etcd::Fact) -> Option<LastWords> {
+        use etcd::Fact;
         match fact {
             Fact::Refused { why } => Some(LastWords::Refused(why.as_str().into())),
             Fact::Panicked { why } => Some(LastWords::Stopped(why.as_str().into())),
@@ -165,11 +204,14 @@ impl Lab {
         for host in 0..self.cluster.peers.len() {
             self.boot(HostId(host as u16), InitialClusterState::New);
         }
+        for host in self.api_servers.hosts() {
+            self.start_api_server(host);
+        }
     }
 
     fn unbooted(scenario: Scenario, seed: u64, cluster: Arc<Cluster>) -> Lab {
         let hosts = cluster.machines().count();
-        let disks = vec![scenario.disk.profile(); hosts + 1];
+        let disks = vec![scenario.disk.profile(); hosts + 1 + usize::from(scenario.apiservers)];
         let workstation = Workstation::new(HostId(hosts as u16), &scenario, &cluster);
         Lab {
             sim: Sim::new(seed, scenario.link(), &disks),
@@ -177,6 +219,7 @@ impl Lab {
             last_words: vec![None; hosts],
             check: Check::new(hosts),
             witness: None,
+            api_servers: ApiServers::new(HostId(hosts as u16 + 1), &scenario, seed),
             workstation,
             cluster,
             scenario,
@@ -260,6 +303,11 @@ impl Lab {
         &self.workstation
     }
 
+    /// The API servers that run, with their machines.
+    pub fn api_servers(&self) -> impl Iterator<Item = (HostId, &apiserver::ApiServer)> {
+        self.api_servers.running()
+    }
+
     pub fn check(&self) -> &Check {
         &self.check
     }
@@ -330,7 +378,18 @@ impl Lab {
             Input::EndOfInput { terminal } => {
                 self.at_workstation(|station, now, out| station.end_of_input(now, *terminal, out));
             }
+            Input::Http { number, authority, request } => {
+                self.at_workstation(|station, now, out| station.fetch(now, *number, authority, request, out));
+            }
+            Input::HttpClose { number } => {
+                self.at_workstation(|station, _, out| station.close_fetch(*number, out));
+            }
         }
+    }
+
+    /// What has come of requests of programs outside ([`Input::Http`]) since this was asked last.
+    pub fn drain_http(&mut self) -> Vec<(u32, FetchEvent)> {
+        self.workstation.drain_http()
     }
 
     /// Lets the next thing happen that is due at all.
@@ -355,6 +414,9 @@ impl Lab {
             }
             Occurrence::Woken { note: Note::Etcd(etcd::Note::Client(client, note)), .. } => {
                 self.at_workstation(|station, now, out| station.client_wake(now, client, note, out));
+            }
+            Occurrence::Woken { host, note: Note::ApiServer(note) } => {
+                self.at_api_server(host, |server, at, out| server.wake(at, note, out));
             }
             Occurrence::Woken { note: Note::Timer(timer), .. } => {
                 self.at_workstation(|station, now, out| station.timer(now, timer, out));
@@ -401,6 +463,9 @@ impl Lab {
                 self.at_workstation(|station, now, out| station.receive(now, *conn, *number, frame.clone(), out));
             }
             return;
+        }
+        if self.api_servers.hosts().any(|host| host == to) {
+            return self.deliver_to_api_server(to, from, message);
         }
         match &self.members[usize::from(to.0)] {
             Process::Running(_) => self.at_member(to, |member, at, out| member.receive(at, from, message, out)),
@@ -514,7 +579,7 @@ impl Lab {
                 if let Some(words) = self.last_words.get_mut(usize::from(host.0)) {
                     match (LastWords::of(&fact), &fact) {
                         (Some(said), _) => *words = Some(said),
-                        (None, Fact::Started { .. }) => *words = None,
+                        (None, etcd::Fact::Started { .. }) => *words = None,
                         (None, _) => {}
                     }
                 }
@@ -534,7 +599,8 @@ impl Lab {
         self.perform(host, &mut out);
     }
 
-    fn touch_for(&mut self, fact: &Fact) {
+    fn touch_for(&mut self, fact: &etcd::Fact) {
+        use etcd::Fact;
         match fact {
             Fact::Started { .. }
             | Fact::Refused { .. }
@@ -556,6 +622,7 @@ impl Lab {
             Fault::PowerOff { host } | Fault::Tear { host } => {
                 self.remove_member(host);
                 self.forget_words(host);
+                self.api_servers.remove(host);
             }
             Fault::Restart { host } | Fault::Kill { host } | Fault::Wipe { host } | Fault::Join { host } => {
                 self.kill(host);
@@ -565,6 +632,11 @@ impl Lab {
         let was_on = matches!(fault, Fault::PowerOn { host } if self.sim.powered(host));
         self.sim.inflict(fault);
         match fault {
+            Fault::PowerOn { host } | Fault::Restart { host } | Fault::Start { host }
+                if self.api_servers.is_one(host) =>
+            {
+                self.start_api_server(host);
+            }
             Fault::PowerOn { host } if !was_on => self.boot(host, InitialClusterState::New),
             Fault::Restart { host } => self.boot(host, InitialClusterState::New),
             Fault::Start { host } if self.is_idle(host) => self.boot(host, InitialClusterState::New),
@@ -598,6 +670,7 @@ impl Lab {
         self.perform(host, &mut out);
         self.remove_member(host);
         self.forget_words(host);
+        self.kill_api_server(host);
     }
 
     /// A hand ended the process, which so had nothing to say.
@@ -668,6 +741,7 @@ impl Hash for Lab {
         self.seed.hash(state);
         self.sim.hash(state);
         self.members.hash(state);
+        self.api_servers.hash(state);
         self.workstation.hash(state);
         self.inputs.hash(state);
     }

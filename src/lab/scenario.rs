@@ -22,6 +22,8 @@ pub struct Scenario {
     pub settings: Settings,
     pub layout: Layout,
     pub terminals: u8,
+    /// Kubernetes' API servers, 0 to 5: without one there is no Kubernetes.
+    pub apiservers: u8,
 }
 
 /// Where members listen, and what they and their cluster are called.
@@ -75,15 +77,20 @@ impl Default for Scenario {
             settings: Settings::default(),
             layout: Layout::Machines,
             terminals: 2,
+            apiservers: 0,
         }
     }
 }
 
 impl Scenario {
-    /// Names of the machines by host: the members and the spare ones, then the learner's workstation.
+    /// Names of the machines by host: the members and the spare ones, then the learner's workstation, then the API servers.
     pub fn host_names(&self) -> Vec<String> {
         let members = (1..=self.members + self.spares).map(|number| self.member_name(number));
-        members.chain(["workstation".to_owned()]).collect()
+        members.chain(["workstation".to_owned()]).chain(self.api_server_names()).collect()
+    }
+
+    pub fn api_server_names(&self) -> impl Iterator<Item = String> + use<> {
+        (1..=self.apiservers).map(|number| format!("apiserver-{number}"))
     }
 
     pub fn host_named(&self, name: &str) -> Option<HostId> {
@@ -171,6 +178,7 @@ impl Scenario {
         }
         differs(self.layout == Layout::Localhost, "layout=localhost".to_owned());
         differs(self.terminals != standard.terminals, format!("terminals={}", self.terminals));
+        differs(self.apiservers != standard.apiservers, format!("apiservers={}", self.apiservers));
         words.extend(settings::text(&self.settings));
         words.join(" ")
     }
@@ -208,6 +216,7 @@ impl Scenario {
                     _ => return Err(format!("layout={value}: expected machines or localhost")),
                 },
                 "terminals" => scenario.terminals = number(key, value, 1, 8)? as u8,
+                "apiservers" => scenario.apiservers = number(key, value, 0, 5)? as u8,
                 _ if flags.take(key, value)? => {}
                 _ => match (Rule::named(key), value) {
                     (Some(rule), "on") => scenario.rules = scenario.rules.with(rule),
@@ -219,7 +228,7 @@ impl Scenario {
                             "unknown key \"{key}\"; expected members, spares, latency, jitter, disk, \
                              heartbeat-interval, election-timeout, snapshot-count, snapshot-catchup-entries, \
                              segment-size-bytes, \
-                             layout, terminals, {} or a rule: {}",
+                             layout, terminals, apiservers, {} or a rule: {}",
                             settings::keys(),
                             rules.join(", ")
                         ));
@@ -261,6 +270,7 @@ mod tests {
              experimental-corrupt-check-time=1m0s experimental-initial-corrupt-check=true",
             "members=3 spares=1 snapshot-count=50 snapshot-catchup-entries=10 segment-size-bytes=8192",
             "members=1 layout=localhost",
+            "members=3 apiservers=2",
         ] {
             assert_eq!(Scenario::parse(text).unwrap().text(), text);
         }

@@ -1,9 +1,10 @@
 //! The learner's machine: terminals, the programs that run in them, and the clients through which they reach the cluster.
 
+use super::api_servers::{ADMIN_TOKEN, PORT};
 use super::scenario::{Layout, Scenario};
 use super::witness::Heard;
 use crate::etcd::client::{self, Address, Client, ClientEvent, ClientId, ClientNote, LeaseKey, WatchKey};
-use crate::etcd::http::{Fetch, FetchEvent};
+use crate::etcd::http::{Fetch, FetchEvent, HttpRequest};
 use crate::etcd::wire::{CallId, ConnId, Frame};
 use crate::etcd::{Cluster, Fact, Machine as Server, Outbox};
 use crate::shell::files::Files;
@@ -50,6 +51,8 @@ pub struct Workstation {
     terminals: Vec<Terminal>,
     clients: BTreeMap<ClientId, Owned>,
     fetches: BTreeMap<ClientId, Fetching>,
+    /// What has come of requests of programs outside.
+    fetched: Vector<(u32, FetchEvent)>,
     next_client: u32,
     files: Files,
 }
@@ -73,8 +76,20 @@ struct Owned {
 #[derive(Clone, Debug, Hash)]
 struct Fetching {
     fetch: Fetch,
-    terminal: u8,
-    token: Token,
+    owner: Owner,
+}
+
+/// Who wants the answer to an HTTP request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Program {
+        terminal: u8,
+        token: Token,
+    },
+    /// A program outside of the world.
+    Outside {
+        number: u32,
+    },
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -148,8 +163,12 @@ impl Workstation {
         let authority = |url: &str| client::authority(url).to_owned();
         let endpoints: Vec<String> = cluster.peers.iter().map(|peer| authority(&peer.machine.client_url)).collect();
         let reached = |machine: &Server| (authority(&machine.client_url), machine.host);
-        let addresses =
-            Addresses { authorities: cluster.machines().map(reached).collect(), machines: scenario.host_names() };
+        let servers = scenario.api_server_names().enumerate();
+        let served = servers.map(|(place, name)| (format!("{name}:{PORT}"), HostId(host.0 + 1 + place as u16)));
+        let addresses = Addresses {
+            authorities: cluster.machines().map(reached).chain(served).collect(),
+            machines: scenario.host_names(),
+        };
         let machine = Machine {
             name: "workstation".to_owned(),
             hosts: scenario.host_names(),
@@ -171,6 +190,10 @@ impl Workstation {
                 }
             }
         }
+        if let Some(server) = scenario.api_server_names().next() {
+            let made = files.make_directories(".kube").and_then(|()| files.write(".kube/config", kubeconfig(&server)));
+            made.expect("an empty disk has room for a kubeconfig");
+        }
         let terminal = || Terminal { shell: Shell::new(machine.clone()), scrollback: Vector::new(), bytes: 0 };
         Workstation {
             host,
@@ -178,6 +201,7 @@ impl Workstation {
             terminals: (0..scenario.terminals).map(|_| terminal()).collect(),
             clients: BTreeMap::new(),
             fetches: BTreeMap::new(),
+            fetched: Vector::new(),
             next_client: 0,
             files,
         }
@@ -251,13 +275,16 @@ impl Workstation {
     /// Passes on what has become of an HTTP request.
     fn heed_fetch(&mut self, now: SimTime, id: ClientId, desk: &mut Desk) {
         let Some(fetching) = self.fetches.get_mut(&id) else { return };
-        let (terminal, token) = (fetching.terminal, fetching.token);
+        let owner = fetching.owner;
         let events: Vec<FetchEvent> = fetching.fetch.drain().collect();
         if fetching.fetch.is_over() {
             self.fetches.remove(&id);
         }
         for event in events {
-            self.tell(now, terminal, Tell::Http { token, event }, desk);
+            match owner {
+                Owner::Program { terminal, token } => self.tell(now, terminal, Tell::Http { token, event }, desk),
+                Owner::Outside { number } => self.fetched.push_back((number, event)),
+            }
         }
     }
 
@@ -348,14 +375,11 @@ impl Workstation {
                         owned.client.cancel_watch(WatchKey(token.0), &mut desk.out);
                         owned.client.drop_lease(LeaseKey(token.0));
                     }
-                    self.drop_fetches(desk, |fetching| fetching.terminal == terminal && fetching.token == token);
+                    self.drop_fetches(desk, |owner| owner == Owner::Program { terminal, token });
                 }
                 Ask::Http { token, authority, request } => {
-                    self.next_client += 1;
-                    let id = ClientId(self.next_client);
-                    let fetch = Fetch::begin(id, self.addresses.resolve(&authority), request, now, &mut desk.out);
-                    self.fetches.insert(id, Fetching { fetch, terminal, token });
-                    fetches_to_heed.push(id);
+                    let owner = Owner::Program { terminal, token };
+                    fetches_to_heed.push(self.begin_fetch(now, owner, &authority, request, desk));
                 }
                 Ask::Sleep { token, span } => {
                     desk.timers.push((span, TimerNote { terminal, token }));
@@ -382,9 +406,38 @@ impl Workstation {
         }
     }
 
-    fn drop_fetches(&mut self, desk: &mut Desk, which: impl Fn(&Fetching) -> bool) {
+    fn begin_fetch(
+        &mut self,
+        now: SimTime,
+        owner: Owner,
+        authority: &str,
+        request: HttpRequest,
+        desk: &mut Desk,
+    ) -> ClientId {
+        self.next_client += 1;
+        let id = ClientId(self.next_client);
+        let fetch = Fetch::begin(id, self.addresses.resolve(authority), request, now, &mut desk.out);
+        self.fetches.insert(id, Fetching { fetch, owner });
+        id
+    }
+
+    /// A program outside of the world asks for something.
+    pub(super) fn fetch(&mut self, now: SimTime, number: u32, authority: &str, request: &HttpRequest, desk: &mut Desk) {
+        let id = self.begin_fetch(now, Owner::Outside { number }, authority, request.clone(), desk);
+        self.heed_fetch(now, id, desk);
+    }
+
+    pub(super) fn close_fetch(&mut self, number: u32, desk: &mut Desk) {
+        self.drop_fetches(desk, |owner| owner == Owner::Outside { number });
+    }
+
+    pub(super) fn drain_http(&mut self) -> Vec<(u32, FetchEvent)> {
+        std::mem::take(&mut self.fetched).into_iter().collect()
+    }
+
+    fn drop_fetches(&mut self, desk: &mut Desk, which: impl Fn(Owner) -> bool) {
         self.fetches.retain(|_, fetching| {
-            let drops = which(fetching);
+            let drops = which(fetching.owner);
             if drops {
                 fetching.fetch.close(&mut desk.out);
             }
@@ -419,8 +472,19 @@ impl Workstation {
             }
             owned.terminal != terminal
         });
-        self.drop_fetches(desk, |fetching| fetching.terminal == terminal);
+        self.drop_fetches(desk, |owner| matches!(owner, Owner::Program { terminal: own, .. } if own == terminal));
     }
+}
+
+/// The learner's way to the API servers, as kubeadm names its parts.
+fn kubeconfig(server: &str) -> Bytes {
+    let text = format!(
+        "apiVersion: v1\nclusters:\n- cluster:\n    server: https://{server}:{PORT}\n  name: kubernetes\ncontexts:\n- \
+         context:\n    cluster: kubernetes\n    user: kubernetes-admin\n  name: kubernetes-admin@kubernetes\n\
+         current-context: kubernetes-admin@kubernetes\nkind: Config\npreferences: {{}}\nusers:\n- name: kubernetes-admin\n  \
+         user:\n    token: {ADMIN_TOKEN}\n"
+    );
+    text.into()
 }
 
 impl Addresses {

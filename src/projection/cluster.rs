@@ -1,6 +1,7 @@
 //! The cluster as a picture needs it: members with their logs, wires, and messages under way.
 
 use super::words;
+use crate::etcd::http::HttpFrame;
 use crate::etcd::wire::{Frame, LeaseTell};
 use crate::etcd::{Member, Wire, wal};
 use crate::lab::check::Property;
@@ -385,6 +386,7 @@ impl PacketView {
 /// At most `count_max` messages that fly for at least `flight_min`, oldest first.
 pub fn packets(lab: &Lab, flight_min: Micros, count_max: usize) -> Vec<PacketView> {
     let long = |packet: &&Packet<Wire>| packet.arrives.since(packet.sent) >= flight_min;
+    let long = |packet: &&Packet<Wire>| long(packet) && is_drawn(lab, packet.from) && is_drawn(lab, packet.to);
     lab.sim().network().in_flight().filter(long).take(count_max).map(PacketView::of).collect()
 }
 
@@ -412,7 +414,7 @@ pub fn verdict(wire: &Wire) -> Option<bool> {
         | Wire::PromoteAsk { .. } => None,
         Wire::Client { frame, .. } => match frame {
             Frame::Answer { result, .. } => Some(result.is_ok()),
-            Frame::HttpAnswer(response) => Some(response.status < 400),
+            Frame::Http(HttpFrame::Response { response, .. }) => Some(response.status < 400),
             Frame::Opened | Frame::Pong => Some(true),
             Frame::Reset => Some(false),
             _ => None,
@@ -438,6 +440,11 @@ pub fn label(wire: &Wire) -> String {
     }
 }
 
+/// Whether a machine has its place in this view: API servers have theirs elsewhere.
+fn is_drawn(lab: &Lab, host: HostId) -> bool {
+    host <= lab.workstation().host()
+}
+
 /// How many messages a second pass from one host to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flow {
@@ -456,6 +463,9 @@ pub fn flows(lab: &Lab) -> Vec<Flow> {
             break;
         }
         let What::Sent { to, ref message, .. } = event.what else { continue };
+        if !is_drawn(lab, event.host) || !is_drawn(lab, to) {
+            continue;
+        }
         match flows.iter_mut().find(|flow| flow.from == event.host && flow.to == to) {
             Some(flow) => flow.rate += 1,
             None => flows.push(Flow { from: event.host, to, rate: 1, hue: hue(message) }),

@@ -196,11 +196,13 @@ pub fn entry(lab: &Lab, on: HostId, index: u64) -> Option<Sheet> {
 
 /// The event that put an entry into a member's log.
 fn arrival_of(lab: &Lab, on: HostId, index: u64) -> Option<EventId> {
-    use crate::etcd::Fact;
+    use crate::etcd;
+    use crate::lab::Fact;
     let appends = |entries: &[crate::raft::Entry]| entries.iter().any(|entry| entry.index.0 == index);
     let mut events = lab.sim().trace().iter().rev().take(ENTRY_SPAN);
     let found = events.find(|event| {
-        event.host == on && matches!(&event.what, What::Fact(Fact::Appended { entries }) if appends(entries))
+        event.host == on
+            && matches!(&event.what, What::Fact(Fact::Etcd(etcd::Fact::Appended { entries })) if appends(entries))
     });
     found.map(|event| event.id)
 }

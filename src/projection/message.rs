@@ -2,9 +2,11 @@
 
 use super::{cluster, words};
 use crate::etcd::api::{AlarmAction, Request};
+use crate::etcd::http::HttpFrame;
 use crate::etcd::wire::{Frame, LeaseAsk, LeaseTell};
 use crate::etcd::{Fact, Wire};
-use crate::lab::{Lab, TraceEvent};
+use crate::k8s::apiserver;
+use crate::lab::{self, Lab, TraceEvent};
 use crate::raft::{self, EventKind, MessageType, RaftEvent, StateType};
 use crate::sim::trace::{Loss, What};
 use crate::sim::{EventId, HostId, PacketId, SimTime};
@@ -183,10 +185,15 @@ fn fields(lab: &Lab, wire: &Wire) -> Vec<(&'static str, String)> {
                     fields.push(("revision", revision.to_string()));
                     fields.push(("events", response.events.len().to_string()));
                 }
-                Frame::Http(request) => fields.push(("asks", format!("{} {}", request.method, request.target))),
-                Frame::HttpAnswer(response) => {
+                Frame::Http(HttpFrame::Request { request, .. }) => {
+                    fields.push(("asks", format!("{} {}", request.method, request.target)));
+                }
+                Frame::Http(HttpFrame::Response { response, .. }) => {
                     fields.push(("says", response.name().to_owned()));
                     fields.push(("body", words::count(response.body.len(), "byte")));
+                }
+                Frame::Http(HttpFrame::Data { bytes, .. }) => {
+                    fields.push(("body", words::count(bytes.len(), "byte")));
                 }
                 _ => {}
             }
@@ -274,7 +281,7 @@ fn effect(lab: &Lab, arrival: &TraceEvent) -> Option<String> {
 }
 
 /// Facts that follow at once from an occurrence.
-pub fn facts(lab: &Lab, of: EventId) -> impl Iterator<Item = (HostId, &Fact)> {
+pub fn facts(lab: &Lab, of: EventId) -> impl Iterator<Item = (HostId, &lab::Fact)> {
     let at = lab.event(of).map(|event| event.at);
     let here = lab.sim().trace().after(of).take_while(move |event| Some(event.at) == at).take(FACTS_MAX);
     here.filter_map(move |event| match &event.what {
@@ -284,10 +291,30 @@ pub fn facts(lab: &Lab, of: EventId) -> impl Iterator<Item = (HostId, &Fact)> {
 }
 
 /// A fact that is worth a sentence.
-pub fn telling(lab: &Lab, host: HostId, fact: &Fact) -> Option<String> {
+pub fn telling(lab: &Lab, host: HostId, fact: &lab::Fact) -> Option<String> {
     let name = words::host(lab, host);
     match fact {
-        Fact::Raft(RaftEvent { kind, .. }) => raft_telling(lab, &name, kind),
+        lab::Fact::Etcd(fact) => etcd_telling(lab, &name, fact),
+        lab::Fact::ApiServer(fact) => api_server_telling(&name, fact),
+    }
+}
+
+fn api_server_telling(name: &str, fact: &apiserver::Fact) -> Option<String> {
+    use apiserver::Fact;
+    match fact {
+        Fact::Started => Some(format!("{name} started")),
+        Fact::Passed { stage, said, refused, .. } => {
+            let judged = if *refused { " refused" } else { "" };
+            Some(format!("{name}, {}{judged}: {said}", stage.name()))
+        }
+        Fact::Answered { status, .. } => Some(format!("{name} answered {status}")),
+        Fact::Asked { .. } | Fact::Cached { .. } | Fact::Etcd(_) => None,
+    }
+}
+
+fn etcd_telling(lab: &Lab, name: &str, fact: &Fact) -> Option<String> {
+    match fact {
+        Fact::Raft(RaftEvent { kind, .. }) => raft_telling(lab, name, kind),
         Fact::Refused { why } => Some(format!("{name} refuses to start: {why}")),
         Fact::Panicked { why } => Some(format!("{name} stopped: {why}")),
         Fact::Removed => Some(format!("{name} stopped: {}", crate::etcd::REMOVED)),

@@ -84,11 +84,12 @@ pub fn revision_of_entry(lab: &Lab, index: u64) -> Option<i64> {
 
 /// The revision that an event brought into being, or that it told of.
 pub fn revision_of_event(lab: &Lab, event: EventId) -> Option<i64> {
-    use crate::etcd::Fact;
+    use crate::etcd;
+    use crate::lab::Fact;
     use crate::sim::trace::What;
     match &lab.event(event)?.what {
-        What::Fact(Fact::Applied { revision, .. }) => *revision,
-        What::Fact(Fact::Watched { revisions, .. }) => revisions.last().copied(),
+        What::Fact(Fact::Etcd(etcd::Fact::Applied { revision, .. })) => *revision,
+        What::Fact(Fact::Etcd(etcd::Fact::Watched { revisions, .. })) => revisions.last().copied(),
         _ => None,
     }
 }

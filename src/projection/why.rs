@@ -10,9 +10,11 @@
 
 use super::message::{self, call};
 use super::words;
+use crate::etcd::http::HttpFrame;
 use crate::etcd::wire::Frame;
 use crate::etcd::{self, Fact, MemberNote, Wire};
-use crate::lab::{Lab, Mark, Note, TraceEvent};
+use crate::k8s::apiserver;
+use crate::lab::{self, Lab, Mark, Note, TraceEvent};
 use crate::raft::{EventKind, Message, MessageType, RaftEvent};
 use crate::sim::trace::What;
 use crate::sim::{EventId, HostId, Micros, SimTime};
@@ -156,7 +158,7 @@ fn begins_election(event: &TraceEvent) -> bool {
     match &event.what {
         What::Sent { message, .. } => matches!(message.as_ref(), Wire::Peer(message)
             if matches!(message.msg_type, MessageType::MsgPreVote | MessageType::MsgVote)),
-        What::Fact(Fact::Raft(RaftEvent { kind, .. })) => {
+        What::Fact(lab::Fact::Etcd(Fact::Raft(RaftEvent { kind, .. }))) => {
             matches!(kind, EventKind::BecamePreCandidate { .. } | EventKind::BecameCandidate { .. })
         }
         _ => false,
@@ -201,7 +203,17 @@ fn tell(lab: &Lab, event: &TraceEvent, next: Option<&TraceEvent>, last: bool) ->
 }
 
 /// Facts too plain for a list of effects, but which one may have picked.
-fn plain(lab: &Lab, name: &str, fact: &Fact) -> Option<String> {
+fn plain(lab: &Lab, name: &str, fact: &lab::Fact) -> Option<String> {
+    let fact = match fact {
+        lab::Fact::Etcd(fact) => fact,
+        lab::Fact::ApiServer(apiserver::Fact::Asked { verb, path, .. }) => {
+            return Some(format!("{name} was asked to {verb} {path}"));
+        }
+        lab::Fact::ApiServer(apiserver::Fact::Cached { prefix, revision }) => {
+            return Some(format!("{name}'s cache of {prefix} is at revision {revision}"));
+        }
+        lab::Fact::ApiServer(_) => return None,
+    };
     Some(match fact {
         Fact::Appended { entries } => match (entries.first(), entries.last()) {
             (Some(first), Some(last)) if first.index == last.index => {
@@ -236,8 +248,8 @@ fn spoken_kind(kind: &EventKind) -> String {
 
 /// Decisions made at an occurrence that are worth a step of their own.
 fn insights(lab: &Lab, event: &TraceEvent) -> Vec<Step> {
-    let decides = |fact: &Fact| {
-        matches!(fact, Fact::Raft(RaftEvent { kind, .. }) if matches!(kind,
+    let decides = |fact: &lab::Fact| {
+        matches!(fact, lab::Fact::Etcd(Fact::Raft(RaftEvent { kind, .. })) if matches!(kind,
             EventKind::BecameLeader { .. } | EventKind::BecameCandidate { .. } | EventKind::CommitAdvanced { .. }
                 | EventKind::SteppedDownWithoutQuorum | EventKind::AppendRejected { .. }
                 | EventKind::VoteRejected(_) | EventKind::VoteIgnoredInLease { .. }))
@@ -282,6 +294,7 @@ fn timer(lab: &Lab, name: &str, note: &Note, next: Option<&TraceEvent>) -> Strin
         }
         Note::Etcd(etcd::Note::Member(_)) => format!("{name}'s timer ran out"),
         Note::Etcd(etcd::Note::Client(..)) => "The client's timer ran out".to_owned(),
+        Note::ApiServer(_) => format!("{name}'s timer ran out"),
         Note::Timer(_) => "A program's timer ran out".to_owned(),
     }
 }
@@ -329,8 +342,12 @@ fn sent(lab: &Lab, event: &TraceEvent, name: &str, to: HostId, wire: &Wire) -> S
                 format!("{name} told the watch of {events}")
             }
             Frame::WatchEnd(status) => format!("{name} ended the watch stream: {}", status.message),
-            Frame::Http(request) => format!("The client asked {to_name} for {}", request.target),
-            Frame::HttpAnswer(response) => format!("{name} answered {}", response.name()),
+            Frame::Http(frame) => match frame {
+                HttpFrame::Request { request, .. } => format!("The client asked {to_name} for {}", request.target),
+                HttpFrame::Response { response, .. } => format!("{name} answered {}", response.name()),
+                HttpFrame::Data { .. } => format!("{name} went on with its answer"),
+                HttpFrame::Cancel { .. } => format!("The client wants no more of {to_name}'s answer"),
+            },
         },
     }
 }

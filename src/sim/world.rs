@@ -73,6 +73,21 @@ impl<M, T, F> Outbox<M, T, F> {
         self.effects.push(Effect::Fact(fact));
     }
 
+    /// Takes over what a part of the host wants done, which knows only its own notes and facts.
+    pub fn absorb<T2: Into<T>, F2: Into<F>>(&mut self, part: Outbox<M, T2, F2>) {
+        self.effects.extend(part.effects.into_iter().map(|effect| match effect {
+            Effect::Send { to, message, bytes, delivery, because } => {
+                Effect::Send { to, message, bytes, delivery, because }
+            }
+            Effect::Wake { after, note } => Effect::Wake { after, note: note.into() },
+            Effect::Write { file, chunk } => Effect::Write { file, chunk },
+            Effect::Sync { file, note, because } => Effect::Sync { file, note: note.into(), because },
+            Effect::Rename { from, to } => Effect::Rename { from, to },
+            Effect::Remove { file } => Effect::Remove { file },
+            Effect::Fact(fact) => Effect::Fact(fact.into()),
+        }));
+    }
+
     pub fn drain(&mut self) -> std::vec::Drain<'_, Effect<M, T, F>> {
         self.effects.drain(..)
     }

@@ -1,8 +1,8 @@
 //! What disks do to members, and what members say about it.
 
 use crate::world::{follower, inflict, lab, run, sound, type_line};
-use control_plane_lab::etcd::Fact;
-use control_plane_lab::lab::{Lab, LastWords, Mark};
+use control_plane_lab::etcd;
+use control_plane_lab::lab::{self, Lab, LastWords, Mark};
 use control_plane_lab::projection::cluster::{MemberView, Standing};
 use control_plane_lab::sim::{Fault, HostId, Part, What};
 
@@ -105,7 +105,7 @@ fn a_torn_tail_is_cut_off_and_sent_again() {
     type_line(&mut lab, "etcdctl put later 1", 1_000);
     inflict(&mut lab, Fault::PowerOn { host });
     let torn = |event: &control_plane_lab::lab::TraceEvent| match event.what {
-        What::Fact(Fact::Started { torn_bytes, .. }) if event.host == host => Some(torn_bytes),
+        What::Fact(lab::Fact::Etcd(etcd::Fact::Started { torn_bytes, .. })) if event.host == host => Some(torn_bytes),
         _ => None,
     };
     let torn = lab.sim().trace().iter().rev().find_map(torn).expect("it starts");

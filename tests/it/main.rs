@@ -1,4 +1,5 @@
 //! One integration binary.
+mod apiserver;
 mod conformance;
 mod datadriven;
 mod disasters;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. A module may name only those before it, and itself.
-const LAYERS: [&str; 11] = ["sim", "raft", "etcd", "cel", "k8s", "shell", "lab", "transcript", "lesson", "projection", "ui"];
+const LAYERS: [&str; 11] =
+    ["sim", "raft", "etcd", "cel", "k8s", "shell", "lab", "transcript", "lesson", "projection", "ui"];
 
 /// Raft is pure: it does not even know the simulated world.
 const RAFT_KNOWS: [&str; 1] = ["raft"];

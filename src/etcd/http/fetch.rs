@@ -1,16 +1,27 @@
 //! An HTTP client for one request: it connects, asks, and tells what comes of it.
 
-use super::{HttpRequest, HttpResponse};
+use super::{HttpFrame, HttpRequest, HttpResponse};
 use crate::etcd::client::{Address, ClientId, ClientNote};
 use crate::etcd::wire::{ConnId, Frame, Wire};
 use crate::etcd::{Note, Outbox};
 use crate::sim::{Delivery, HostId, Micros, SimTime};
+use bytes::Bytes;
+use std::sync::Arc;
 
 /// What a fetch has to say.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FetchEvent {
     Connected,
-    Answered(HttpResponse),
+    /// With as much of the body as came with the head; `more` if it goes on.
+    Answered {
+        response: Arc<HttpResponse>,
+        more: bool,
+    },
+    /// The body goes on.
+    Data {
+        bytes: Bytes,
+        more: bool,
+    },
     Failed(FetchError),
 }
 
@@ -27,11 +38,13 @@ pub enum FetchError {
 /// A kernel's first wait for an answer to a SYN, which doubles, and how long it tries in all: Linux' `tcp_syn_retries`.
 const KNOCK: Micros = Micros::from_secs(1);
 const CONNECT_TIMEOUT: Micros = Micros::from_secs(127);
+/// The one request of its connection.
+const STREAM: u32 = 1;
 
 #[derive(Clone, Debug, Hash)]
 pub struct Fetch {
     id: ClientId,
-    request: HttpRequest,
+    request: Arc<HttpRequest>,
     state: State,
     connections: u32,
     events: Vec<FetchEvent>,
@@ -46,7 +59,7 @@ enum State {
 
 impl Fetch {
     pub fn begin(id: ClientId, address: Address, request: HttpRequest, now: SimTime, out: &mut Outbox) -> Fetch {
-        let mut fetch = Fetch { id, request, state: State::Over, connections: 0, events: Vec::new() };
+        let mut fetch = Fetch { id, request: request.into(), state: State::Over, connections: 0, events: Vec::new() };
         match address {
             Address::Host(host) => fetch.dial(host, now, KNOCK, out),
             Address::Refused => fetch.events.push(FetchEvent::Failed(FetchError::Refused)),
@@ -71,22 +84,42 @@ impl Fetch {
                     let host = *host;
                     self.state = State::Asked { conn, host, received: 1 };
                     self.events.push(FetchEvent::Connected);
-                    send(host, conn, 1, Frame::Http(self.request.clone()), out);
+                    let request = HttpFrame::Request { stream: STREAM, request: self.request.clone() };
+                    send(host, conn, 1, Frame::Http(request), out);
                 }
                 Frame::Reset => self.fail(FetchError::Refused),
                 _ => {}
             },
             (State::Asked { conn: own, received, host }, frame) if *own == conn => match frame {
-                Frame::HttpAnswer(response) if number == *received => {
-                    send(*host, conn, 2, Frame::Close, out);
-                    self.state = State::Over;
-                    self.events.push(FetchEvent::Answered(response));
+                Frame::Http(frame) if number == *received => {
+                    *received += 1;
+                    let host = *host;
+                    if self.heard(frame) {
+                        send(host, conn, 2, Frame::Close, out);
+                        self.state = State::Over;
+                    }
                 }
-                Frame::Reset => self.fail(FetchError::Reset),
+                Frame::Reset | Frame::Close => self.fail(FetchError::Reset),
+                // Something before it is missing, and so the connection is of no more use.
+                Frame::Http(_) => {
+                    send(*host, conn, 2, Frame::Reset, out);
+                    self.fail(FetchError::Reset);
+                }
                 _ => {}
             },
             _ => {}
         }
+    }
+
+    /// A piece of the answer: says whether it was the last.
+    fn heard(&mut self, frame: HttpFrame) -> bool {
+        let (event, more) = match frame {
+            HttpFrame::Response { response, more, .. } => (FetchEvent::Answered { response, more }, more),
+            HttpFrame::Data { bytes, more, .. } => (FetchEvent::Data { bytes, more }, more),
+            HttpFrame::Request { .. } | HttpFrame::Cancel { .. } => return false,
+        };
+        self.events.push(event);
+        !more
     }
 
     pub fn wake(&mut self, now: SimTime, note: ClientNote, out: &mut Outbox) {

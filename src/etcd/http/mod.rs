@@ -1,6 +1,8 @@
-//! Plain HTTP on a member's client port: `/metrics`, `/health` and `/version`, and a client that fetches them.
+//! HTTP: what travels, a client that fetches, a listener that answers, and what a member has on its client port: `/metrics`,
+//! `/health` and `/version`.
 //!
 //! A request and its response are frames of the same connections that carry calls, so that they suffer what those suffer.
+//! As with HTTP/2, several requests may be under way on a connection, each a numbered stream, and a body may come in pieces.
 //!
 //! Upstream: `server/etcdserver/api/etcdhttp` of 3.5. `/livez` and `/readyz` came with 3.5.11.
 
@@ -12,11 +14,14 @@ use super::wire::{CallId, ConnId};
 use super::{Outbox, VERSION};
 use crate::sim::{EPOCH_SECONDS, SimTime};
 use bytes::Bytes;
+use std::sync::Arc;
 
 mod date;
 pub mod fetch;
+pub mod listener;
 
 pub use fetch::{Fetch, FetchError, FetchEvent};
+pub use listener::{Listener, ListenerEvent};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpRequest {
@@ -26,6 +31,31 @@ pub struct HttpRequest {
     /// In the order in which they are sent.
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
+}
+
+/// What a connection carries of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HttpFrame {
+    Request {
+        stream: u32,
+        request: Arc<HttpRequest>,
+    },
+    /// The head, and as much of the body as there is so far; `more` if it goes on.
+    Response {
+        stream: u32,
+        response: Arc<HttpResponse>,
+        more: bool,
+    },
+    /// The body goes on.
+    Data {
+        stream: u32,
+        bytes: Bytes,
+        more: bool,
+    },
+    /// Whoever asked wants no more of it: HTTP/2's RST_STREAM.
+    Cancel {
+        stream: u32,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,13 +74,39 @@ const BUFFER: usize = 2048;
 const TEXT: &str = "text/plain; charset=utf-8";
 const NO_GATEWAY: &str = "the JSON gateway of /v3/ is not built into this lab: use etcdctl\n";
 
+impl HttpFrame {
+    pub fn size(&self) -> usize {
+        match self {
+            HttpFrame::Request { request, .. } => request.size(),
+            HttpFrame::Response { response, .. } => response.size(),
+            HttpFrame::Data { bytes, .. } => bytes.len(),
+            HttpFrame::Cancel { .. } => 0,
+        }
+    }
+
+    /// What it is called where messages are shown.
+    pub fn name(&self) -> &'static str {
+        match self {
+            HttpFrame::Request { request, .. } => request.name(),
+            HttpFrame::Response { response, .. } => response.name(),
+            HttpFrame::Data { .. } => "DATA",
+            HttpFrame::Cancel { .. } => "RST_STREAM",
+        }
+    }
+}
+
 impl HttpRequest {
     pub fn path(&self) -> &str {
         self.target.split(['?', '#']).next().unwrap_or_default()
     }
 
+    /// The value of a header, in whatever letters its name is written.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
     /// Every value of this name in the query.
-    fn query(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub fn query(&self, name: &str) -> impl Iterator<Item = &str> {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
         query.split('&').filter_map(move |pair| pair.split_once('=').filter(|(key, _)| *key == name)).map(|(_, v)| v)
     }
@@ -61,7 +117,15 @@ impl HttpRequest {
             "/metrics" => "GET /metrics",
             "/health" => "GET /health",
             "/version" => "GET /version",
-            _ => "HTTP request",
+            _ => match self.method.as_str() {
+                "GET" => "GET",
+                "HEAD" => "HEAD",
+                "POST" => "POST",
+                "PUT" => "PUT",
+                "PATCH" => "PATCH",
+                "DELETE" => "DELETE",
+                _ => "HTTP request",
+            },
         }
     }
 
@@ -72,7 +136,7 @@ impl HttpRequest {
 }
 
 impl HttpResponse {
-    fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> HttpResponse {
+    pub fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> HttpResponse {
         HttpResponse { status, headers: vec![("Content-Type", content_type.to_owned())], body: body.into() }
     }
 
@@ -101,10 +165,25 @@ impl HttpResponse {
     pub fn name(&self) -> &'static str {
         match self.status {
             200 => "200 OK",
+            201 => "201 Created",
+            202 => "202 Accepted",
+            304 => "304 Not Modified",
+            400 => "400 Bad Request",
+            401 => "401 Unauthorized",
+            403 => "403 Forbidden",
             404 => "404 Not Found",
             405 => "405 Method Not Allowed",
+            406 => "406 Not Acceptable",
+            409 => "409 Conflict",
+            410 => "410 Gone",
+            413 => "413 Request Entity Too Large",
+            415 => "415 Unsupported Media Type",
+            422 => "422 Unprocessable Entity",
+            429 => "429 Too Many Requests",
+            500 => "500 Internal Server Error",
             501 => "501 Not Implemented",
             503 => "503 Service Unavailable",
+            504 => "504 Gateway Timeout",
             _ => "HTTP response",
         }
     }

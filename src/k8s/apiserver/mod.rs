@@ -1,23 +1,136 @@
-//! The API server.
+//! The API server: a process that turns requests into transactions of etcd, and etcd's events into watches.
 //!
-//! A request passes, in this order, what is here so far as functions of their arguments:
-//!
-//! ```text
-//! authentication (who) ─> flow control (when) ─> authorization (may they) ─> admission (in which form, and is it wanted)
-//! ```
+//! `server` is the process; a request is a `work` that passes the `gate`s, is handled by `read`, `watching` or `write`, and
+//! is answered by `respond`. `cache` is its copy of what etcd holds, filled by `watching` as well.
+
+pub(super) use super::meta::time::Time;
+use crate::etcd::{self, wire::Wire};
+use crate::sim;
+use authentication::Authenticator;
+use authorization::Authorizer;
+use std::sync::Arc;
 
 pub mod admission;
 mod attributes;
 pub mod authentication;
 pub mod authorization;
+mod bootstrap;
+pub mod cache;
+mod change;
+mod compaction;
 pub mod discovery;
+pub mod endpoint;
 pub mod field_selectors;
 pub mod flow_control;
+mod gate;
+mod handlers;
+pub mod info;
+mod metadata;
+pub mod negotiation;
 mod object;
 pub mod openapi;
+mod options;
+mod questions;
+mod read;
+mod respond;
+mod scale;
+mod selection;
+mod server;
+pub mod storage;
 pub mod strategy;
 pub mod tables;
 #[cfg(test)]
 mod testing;
+mod watching;
+pub mod work;
+mod write;
 
 pub use attributes::{Attributes, Decision, Lister, User};
+pub use server::{ApiServer, Moment};
+
+/// What an API server was started with: its flags and files.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many requests it works on at one moment.
+    pub processors: usize,
+    pub authenticator: Authenticator,
+    pub authorizer: Authorizer,
+    /// Who the server is to itself: `system:apiserver`.
+    pub own_user: Arc<User>,
+}
+
+impl Config {
+    pub fn new(authenticator: Authenticator) -> Config {
+        let own_user =
+            User { name: "system:apiserver".to_owned(), groups: vec!["system:masters".to_owned()], ..User::default() };
+        Config { processors: 2, authenticator, authorizer: Authorizer::default(), own_user: own_user.into() }
+    }
+}
+
+/// What a server tells itself later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Note {
+    /// Of its client of etcd.
+    Etcd(etcd::Note),
+    /// A stage of a request is passed.
+    Pass(work::RequestId),
+    /// A request's time is up.
+    TimeOut(work::RequestId),
+    /// A read's cache has not caught up in time.
+    Unblock(work::RequestId),
+    /// Somebody waits for a cache: ask etcd how far it is.
+    Progress,
+    /// A cache begins anew, by the number of its watch.
+    Relist(u32),
+    /// A watcher is due a bookmark.
+    Bookmark(cache::WatcherId),
+    /// A watch's time is up.
+    EndWatch(cache::WatcherId),
+    /// etcd's history is cut.
+    Compact,
+    /// The next object that every cluster begins with.
+    Bootstrap,
+}
+
+/// What a server reports of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fact {
+    /// Of its client of etcd.
+    Etcd(etcd::Fact),
+    Started,
+    Asked {
+        request: work::RequestId,
+        verb: String,
+        path: String,
+    },
+    /// A request passed a stage, or was refused there.
+    Passed {
+        request: work::RequestId,
+        stage: work::Stage,
+        said: Arc<str>,
+        refused: bool,
+    },
+    Answered {
+        request: work::RequestId,
+        status: u16,
+    },
+    /// A cache holds everything up to a revision.
+    Cached {
+        prefix: Arc<str>,
+        revision: i64,
+    },
+}
+
+impl From<etcd::Note> for Note {
+    fn from(note: etcd::Note) -> Note {
+        Note::Etcd(note)
+    }
+}
+
+impl From<etcd::Fact> for Fact {
+    fn from(fact: etcd::Fact) -> Fact {
+        Fact::Etcd(fact)
+    }
+}
+
+pub type Outbox = sim::Outbox<Wire, Note, Fact>;

@@ -170,7 +170,8 @@ impl Curl {
     fn heard(&mut self, now: SimTime, event: FetchEvent, asks: &mut Asks) {
         match event {
             FetchEvent::Connected => self.connected(now, asks),
-            FetchEvent::Answered(response) => self.answered(now, &response, asks),
+            FetchEvent::Answered { response, more } => self.answered(now, &response, more, asks),
+            FetchEvent::Data { bytes, more } => self.went_on(now, bytes, more, asks),
             FetchEvent::Failed(error) => self.failed(now, error, asks),
         }
     }
@@ -188,7 +189,7 @@ impl Curl {
         }
     }
 
-    fn answered(&mut self, now: SimTime, response: &HttpResponse, asks: &mut Asks) {
+    fn answered(&mut self, now: SimTime, response: &HttpResponse, more: bool, asks: &mut Asks) {
         let head = head(response);
         let transfer = &mut self.transfer;
         transfer.answered = Some(now.since(self.began));
@@ -207,33 +208,47 @@ impl Curl {
             self.over(now, HTTP_ERROR, why, asks);
             return self.next(now, asks);
         }
-        self.transfer.body_bytes = response.body.len();
         let head = if self.options.include || self.options.head { head } else { String::new() };
-        let result = self.put(head, &response.body, asks);
-        let Url { host, .. } = &self.transfer.url;
-        self.note(&format!("Connection #{} to host {host} left intact", self.transfer.number), asks);
-        match result {
-            Ok(()) => self.over(now, 0, String::new(), asks),
-            Err(warning) => {
-                asks.complain(warning);
-                self.over(now, WRITE_ERROR, "Failure writing output to destination".to_owned(), asks);
+        let begun = Bytes::from([head.as_bytes(), &response.body].concat());
+        self.transfer.body_bytes = response.body.len();
+        self.took(now, begun, more, false, asks);
+    }
+
+    fn went_on(&mut self, now: SimTime, bytes: Bytes, more: bool, asks: &mut Asks) {
+        self.transfer.body_bytes += bytes.len();
+        self.took(now, bytes, more, true, asks);
+    }
+
+    /// A piece of the answer has come, the last one unless there is `more`.
+    fn took(&mut self, now: SimTime, bytes: Bytes, more: bool, appends: bool, asks: &mut Asks) {
+        if let Err(warning) = self.put(bytes, appends, asks) {
+            asks.complain(warning);
+            if more {
+                asks.push(Ask::Cancel { token: Token(self.token) });
             }
+            self.over(now, WRITE_ERROR, "Failure writing output to destination".to_owned(), asks);
+            return self.next(now, asks);
         }
-        self.next(now, asks);
+        if !more {
+            let Url { host, .. } = &self.transfer.url;
+            self.note(&format!("Connection #{} to host {host} left intact", self.transfer.number), asks);
+            self.over(now, 0, String::new(), asks);
+            self.next(now, asks);
+        }
     }
 
     /// Puts what was fetched where it should go.
-    fn put(&self, head: String, body: &Bytes, asks: &mut Asks) -> Result<(), String> {
+    fn put(&self, bytes: Bytes, appends: bool, asks: &mut Asks) -> Result<(), String> {
         let file = &self.transfer.file;
         if file.is_empty() || file == "-" {
-            asks.print(head + &text::from_bytes(body));
+            asks.print(text::from_bytes(&bytes));
             return Ok(());
         }
         if file == "/dev/null" {
             return Ok(());
         }
-        let content = Bytes::from([head.as_bytes(), body].concat());
-        asks.files.write(file, content).map_err(|error| format!("Warning: Failed to open the file {file}: {error}\n"))
+        let written = if appends { asks.files.append(file, &bytes) } else { asks.files.write(file, bytes) };
+        written.map_err(|error| format!("Warning: Failed to open the file {file}: {error}\n"))
     }
 
     fn failed(&mut self, now: SimTime, error: FetchError, asks: &mut Asks) {

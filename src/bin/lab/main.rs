@@ -9,6 +9,9 @@ use lexopt::prelude::*;
 use std::path::Path;
 use std::process::ExitCode;
 
+#[cfg(feature = "serve")]
+mod serve;
+
 const HELP: &str = "\
 lab: the engine of Control Plane Lab, without the page
 
@@ -21,6 +24,8 @@ USAGE
         what clients saw, etcd's for watches; --without RULE breaks a rule, to see it caught
   lab fuzz --seed N [--events N]
         lives through one seed and prints its last events, 30 unless told
+  lab serve [--scenario TEXT] [--seed N] [--port N] [--kubeconfig FILE]
+        a world with API servers at 127.0.0.1 for real clients; writes a kubeconfig for them (feature `serve`)
   lab lessons check [DIR]    proves every lesson: its start fails its goal, its solution reaches it
 ";
 
@@ -41,6 +46,7 @@ fn command() -> Result<ExitCode, lexopt::Error> {
         Some(Value(word)) if word == "replay" => replay(arguments),
         Some(Value(word)) if word == "fuzz" => search(arguments),
         Some(Value(word)) if word == "lessons" => lessons(arguments),
+        Some(Value(word)) if word == "serve" => serve(arguments),
         Some(Long("help") | Short('h')) | None => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
@@ -104,6 +110,31 @@ fn replay(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
     let lab = timeline.lab();
     println!("{} after {} steps and {} inputs, state {}", lab.now(), lab.sim().steps(), lab.inputs(), lab.hash());
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "serve")]
+fn serve(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
+    let scenario = Scenario { apiservers: 1, ..Scenario::default() };
+    let mut options = serve::Options { scenario, seed: 1, port: 0, kubeconfig: None };
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("scenario") => options.scenario = Scenario::parse(&arguments.value()?.string()?)?,
+            Long("seed") => options.seed = arguments.value()?.parse()?,
+            Long("port") => options.port = arguments.value()?.parse()?,
+            Long("kubeconfig") => options.kubeconfig = Some(arguments.value()?.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if options.scenario.apiservers == 0 {
+        return Err("--scenario: expected apiservers=1 or more".into());
+    }
+    serve::serve(options).map_err(|error| lexopt::Error::Custom(error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(not(feature = "serve"))]
+fn serve(_: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
+    Err("serve: this program was built without it; build with --features serve".into())
 }
 
 fn lessons(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {

@@ -1,0 +1,171 @@
+//! Which handler a request belongs to, and the paths that are no resources.
+
+use super::discovery::{self, Served};
+use super::endpoint::Endpoint;
+use super::negotiation::{self, Accepted, Clause, Media};
+use super::server::{ApiServer, Moment};
+use super::work::{RequestId, Stage, Then, Work};
+use super::{Outbox, respond};
+use crate::etcd::http::HttpResponse;
+use crate::k8s::json;
+use crate::k8s::meta::status::{Qualified, Status};
+use crate::sim::Micros;
+use bytes::Bytes;
+use serde_json::json;
+
+/// The version that the server says it is.
+pub const VERSION: &str = "v1.35.2";
+const MAJOR: &str = "1";
+const MINOR: &str = "35";
+
+impl ApiServer {
+    /// A request has passed the gates.
+    pub(super) fn handle(&mut self, at: Moment, id: RequestId, out: &mut Outbox) {
+        let Some(work) = self.works.get(&id) else { return };
+        if !work.attributes.is_resource {
+            let response = self.non_resource(work);
+            return self.finish(at, id, Micros(20), response, out);
+        }
+        let (attributes, verb) = (&work.attributes, work.attributes.verb.clone());
+        let Some(endpoint) = Endpoint::find(&attributes.group, &attributes.version, &attributes.resource) else {
+            return self.finish(at, id, Micros(5), respond::not_found(), out);
+        };
+        if let Err(response) = check_verb(&endpoint, work) {
+            return self.finish(at, id, Micros(5), response, out);
+        }
+        let begun = match verb.as_str() {
+            "get" => self.begin_get(at, id, endpoint, out),
+            "list" => self.begin_list(at, id, endpoint, out),
+            "watch" => self.begin_watch(at, id, endpoint, out),
+            "deletecollection" => self.begin_delete_all(at, id, endpoint, out),
+            _ => self.begin_write(at, id, endpoint, out),
+        };
+        if let Err(status) = begun {
+            self.fail(at, id, &status, out);
+        }
+    }
+
+    /// Answers after the time that it takes to write the answer.
+    pub(super) fn finish(&mut self, at: Moment, id: RequestId, cost: Micros, response: HttpResponse, out: &mut Outbox) {
+        let Some(work) = self.works.get_mut(&id) else { return };
+        let said = format!("{} bytes", response.body.len());
+        work.pass(Stage::Encoding, cost + Micros(response.body.len() as u64 / 200), said);
+        work.then = Then::Answer(response.into());
+        self.go_on(at, id, out);
+    }
+
+    fn non_resource(&self, work: &Work) -> HttpResponse {
+        let path = work.attributes.path.trim_end_matches('/');
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        let served = Served { custom: &[], has_metrics: false };
+        let found = match parts.as_slice() {
+            [] => {
+                let mut paths = discovery::paths(served);
+                paths.extend(["/healthz", "/livez", "/readyz", "/version"].map(str::to_owned));
+                Some(json!({"paths": paths}))
+            }
+            ["version"] => Some(self.version()),
+            ["healthz" | "livez" | "readyz"] => return self.health(path, work),
+            ["api"] => return discover(work, served, true),
+            ["apis"] => return discover(work, served, false),
+            ["api", version] => discovery::resource_list(served, "", version),
+            ["apis", group] => discovery::group(served, group),
+            ["apis", group, version] => discovery::resource_list(served, group, version),
+            _ => None,
+        };
+        match (found, work.request.method.as_str()) {
+            (Some(found), "GET" | "HEAD") => respond::value(200, &found, Media::Json, work),
+            (Some(_), _) => method_not_allowed(work, Accepted::JSON),
+            (None, _) => respond::not_found(),
+        }
+    }
+
+    fn version(&self) -> serde_json::Value {
+        json!({
+            "major": MAJOR, "minor": MINOR, "emulationMajor": MAJOR, "emulationMinor": MINOR,
+            "minCompatibilityMajor": MAJOR, "minCompatibilityMinor": "34", "gitVersion": VERSION,
+            "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
+            "goVersion": "", "compiler": "rustc", "platform": "lab/wasm",
+        })
+    }
+
+    /// Upstream: `healthz.handleRootHealth`.
+    fn health(&self, path: &str, work: &Work) -> HttpResponse {
+        let name = &path[1..];
+        let mut checks = vec![("ping", true), ("etcd", self.is_etcd_reached())];
+        if name == "readyz" {
+            checks.push(("informer-sync", self.caches().all(super::cache::Cache::is_ready)));
+        }
+        if name != "livez" {
+            checks.push(("poststarthook/rbac/bootstrap-roles", self.bootstrap.is_done()));
+        }
+        let ok = checks.iter().all(|(_, ok)| *ok);
+        let line = |(check, ok): &(&str, bool)| match ok {
+            true => format!("[+]{check} ok\n"),
+            false => format!("[-]{check} failed: reason withheld\n"),
+        };
+        let lines: String = checks.iter().map(line).collect();
+        match (ok, work.query.has("verbose")) {
+            (true, false) => respond::text(200, "ok"),
+            (true, true) => respond::text(200, &format!("{lines}{name} check passed\n")),
+            (false, _) => respond::text(500, &format!("{lines}{name} check failed\n")),
+        }
+    }
+
+    pub(super) fn accepted(&self, id: RequestId) -> Result<Accepted, Status> {
+        self.works.get(&id).map_or(Ok(Accepted::JSON), |work| Accepted::of(&work.request))
+    }
+}
+
+/// All groups at once, in the form that the client wants: one aggregated document, or the list of old.
+fn discover(work: &Work, served: Served, is_core: bool) -> HttpResponse {
+    let clauses = negotiation::clauses(work.request.header("Accept").unwrap_or_default());
+    let is_aggregated = |clause: &&Clause| {
+        clause.parameter("as") == "APIGroupDiscoveryList" && clause.parameter("g") == "apidiscovery.k8s.io"
+    };
+    let version = clauses.iter().find(is_aggregated).map(|clause| clause.parameter("v").to_owned());
+    let Some(version) = version.filter(|version| ["v2", "v2beta1"].contains(&version.as_str())) else {
+        let list = if is_core { discovery::api_versions("") } else { discovery::group_list(served) };
+        return respond::value(200, &list, Media::Json, work);
+    };
+    let document = discovery::aggregated(served, is_core, &version);
+    let etag = discovery::etag(&document);
+    if work.request.header("If-None-Match") == Some(&etag) {
+        // Nothing but this: a cache puts these headers over those that it has.
+        let headers = vec![("Cache-Control", "no-cache, private".to_owned()), ("ETag", etag)];
+        return HttpResponse { status: 304, headers, body: Bytes::new() };
+    }
+    let content_type = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
+    let mut response = respond::raw(200, &content_type, (json::to_string(&document) + "\n").into(), work);
+    response.headers.extend([("ETag", etag), ("Vary", "Accept".to_owned())]);
+    response
+}
+
+/// Whether the resource, or its subresource, is served by this verb at all.
+fn check_verb(endpoint: &Endpoint, work: &Work) -> Result<(), HttpResponse> {
+    let attributes = &work.attributes;
+    let verb = attributes.verb.as_str();
+    let accepted = Accepted::of(&work.request).unwrap_or(Accepted::JSON);
+    let verbs: &[&str] = if attributes.subresource.is_empty() {
+        endpoint.verbs()
+    } else {
+        match endpoint.subresource(&attributes.subresource) {
+            Some(subresource) => &subresource.verbs,
+            None => return Err(respond::not_found()),
+        }
+    };
+    if endpoint.is_namespaced() && attributes.namespace.is_empty() && !["list", "watch"].contains(&verb) {
+        // Without a namespace only lists and watches have a route.
+        return Err(match verb {
+            "create" | "deletecollection" => method_not_allowed(work, accepted),
+            _ => respond::not_found(),
+        });
+    }
+    if verbs.contains(&verb) { Ok(()) } else { Err(method_not_allowed(work, accepted)) }
+}
+
+fn method_not_allowed(work: &Work, accepted: Accepted) -> HttpResponse {
+    let mut status = Status::method_not_supported(Qualified { name: "", group: "" }, "");
+    status.message = "the server does not allow this method on the requested resource".to_owned();
+    respond::status(&status, accepted, work)
+}
