@@ -114,5 +114,6 @@ fn objects() -> Vec<(String, Value)> {
     };
     let namespaces = ["default", "kube-system", "kube-public", "kube-node-lease"].map(namespace);
     let others = super::authorization::bootstrap::objects().iter().cloned().chain(super::admission::priority_classes());
+    let others = others.chain(super::flow_control::bootstrap::objects().iter().cloned());
     namespaces.into_iter().chain(others.filter_map(|object| Some((collection(&object)?, object)))).collect()
 }

@@ -5,7 +5,7 @@ use super::endpoint::Endpoint;
 use super::negotiation::{self, Accepted, Clause, Media};
 use super::server::{ApiServer, Moment};
 use super::work::{RequestId, Stage, Then, Work};
-use super::{Outbox, respond};
+use super::{Outbox, openapi, respond};
 use crate::etcd::http::HttpResponse;
 use crate::k8s::json;
 use crate::k8s::meta::status::{Qualified, Status};
@@ -58,6 +58,7 @@ impl ApiServer {
         let path = work.attributes.path.trim_end_matches('/');
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let served = Served { custom: &[], has_metrics: false };
+        let keys = &self.config.authenticator.service_accounts;
         let found = match parts.as_slice() {
             [] => {
                 let mut paths = discovery::paths(served);
@@ -71,6 +72,14 @@ impl ApiServer {
             ["api", version] => discovery::resource_list(served, "", version),
             ["apis", group] => discovery::group(served, group),
             ["apis", group, version] => discovery::resource_list(served, group, version),
+            ["openapi", "v3"] => Some(openapi::index(&[])),
+            ["openapi", "v3", "api", version] => openapi::document("", version),
+            ["openapi", "v3", "apis", group, version] => openapi::document(group, version),
+            ["openapi", "v2"] => Some(openapi::v2_document(&[])),
+            ["openid", "v1", "jwks"] => Some(keys.json_web_keys()),
+            [".well-known", "openid-configuration"] => {
+                Some(keys.openid_configuration(&format!("{}/openid/v1/jwks", keys.issuer)))
+            }
             _ => None,
         };
         match (found, work.request.method.as_str()) {

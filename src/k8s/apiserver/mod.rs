@@ -41,6 +41,7 @@ pub mod strategy;
 pub mod tables;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod watching;
 pub mod work;
 mod write;
@@ -53,6 +54,8 @@ pub use server::{ApiServer, Moment};
 pub struct Config {
     /// How many requests it works on at one moment.
     pub processors: usize,
+    /// `--max-requests-inflight` and `--max-mutating-requests-inflight` together.
+    pub seats: u32,
     pub authenticator: Authenticator,
     pub authorizer: Authorizer,
     /// Who the server is to itself: `system:apiserver`.
@@ -63,7 +66,13 @@ impl Config {
     pub fn new(authenticator: Authenticator) -> Config {
         let own_user =
             User { name: "system:apiserver".to_owned(), groups: vec!["system:masters".to_owned()], ..User::default() };
-        Config { processors: 2, authenticator, authorizer: Authorizer::default(), own_user: own_user.into() }
+        Config {
+            processors: 2,
+            seats: 600,
+            authenticator,
+            authorizer: Authorizer::default(),
+            own_user: own_user.into(),
+        }
     }
 }
 
@@ -88,6 +97,12 @@ pub enum Note {
     EndWatch(cache::WatcherId),
     /// etcd's history is cut.
     Compact,
+    /// A request has waited for its turn for too long.
+    GiveUp(work::RequestId),
+    /// The seats that a request held after its answer are free.
+    Release(work::RequestId),
+    /// Levels lend each other seats by what they needed lately.
+    Adjust,
     /// The next object that every cluster begins with.
     Bootstrap,
 }

@@ -92,6 +92,10 @@ fn dress(mut response: HttpResponse, work: &Work) -> HttpResponse {
     // As upstream quotes them: RFC 7234 with the code of a miscellaneous persistent warning.
     let quoted = |text: &String| format!("299 - \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     headers.extend(work.warnings.iter().map(|text| ("Warning", quoted(text))));
+    if let Some((schema, level)) = &work.sorted {
+        headers.push(("X-Kubernetes-Pf-Flowschema-Uid", schema.clone()));
+        headers.push(("X-Kubernetes-Pf-Prioritylevel-Uid", level.clone()));
+    }
     headers.push(("Content-Length", response.body.len().to_string()));
     HttpResponse { headers, ..response }
 }

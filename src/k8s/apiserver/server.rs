@@ -11,6 +11,7 @@
 
 use super::cache::{Cache, CacheState, WatcherId};
 use super::endpoint::Endpoint;
+use super::flow_control::FlowControl;
 use super::info::{self, Query};
 use super::negotiation::Accepted;
 use super::read::too_large;
@@ -56,6 +57,7 @@ pub struct ApiServer {
     pub(super) requests: u64,
     pub(super) bootstrap: super::bootstrap::Bootstrap,
     pub(super) compactor: super::compaction::Compactor,
+    pub(super) seats: FlowControl,
     pub(super) prng: Prng,
     /// When each of its processors is free.
     processors: Vec<SimTime>,
@@ -101,6 +103,7 @@ impl ApiServer {
         let caches =
             Endpoint::stored().into_iter().map(|endpoint| (Arc::from(endpoint.prefix()), Cache::new(endpoint)));
         let caches: BTreeMap<Arc<str>, Cache> = caches.collect();
+        let seats = FlowControl::new(config.seats);
         let mut server = ApiServer {
             name: name.into(),
             processors: vec![SimTime::default(); config.processors.max(1)],
@@ -116,6 +119,7 @@ impl ApiServer {
             requests: 0,
             bootstrap: super::bootstrap::Bootstrap::default(),
             compactor: super::compaction::Compactor::default(),
+            seats,
             prng,
         };
         out.fact(Fact::Started);
@@ -123,6 +127,7 @@ impl ApiServer {
             server.list_cache(at, &prefix, None, out);
         }
         server.begin_compactor(out);
+        out.wake(super::turns::ADJUSTMENT, Note::Adjust);
         server
     }
 
@@ -164,8 +169,10 @@ impl ApiServer {
             Some(ListenerEvent::Asked { conn, stream, request }) => {
                 self.asked(at, Caller::Stream { conn, stream }, request, out);
             }
-            Some(ListenerEvent::Cancelled { conn, stream }) => self.forget(|other, one| other == conn && one == stream),
-            Some(ListenerEvent::HungUp { conn }) => self.forget(|other, _| other == conn),
+            Some(ListenerEvent::Cancelled { conn, stream }) => {
+                self.forget(at, |other, one| other == conn && one == stream, out);
+            }
+            Some(ListenerEvent::HungUp { conn }) => self.forget(at, |other, _| other == conn, out),
         }
     }
 
@@ -187,15 +194,23 @@ impl ApiServer {
             }
             Note::Bookmark(watcher) => self.bookmark(watcher, out),
             Note::EndWatch(watcher) => self.end_watch(watcher, out),
+            Note::GiveUp(id) => self.give_up(at, id, out),
+            Note::Release(id) => self.release(at, id, out),
+            Note::Adjust => self.adjust_seats(at, out),
             Note::Compact => self.compact(at, out),
             Note::Bootstrap => self.go_on_bootstrapping(at, out),
         }
     }
 
     /// Nobody waits any more for what these streams asked. What etcd was already asked to write is written.
-    fn forget(&mut self, which: impl Fn(ConnId, u32) -> bool) {
+    fn forget(&mut self, at: Moment, which: impl Fn(ConnId, u32) -> bool, out: &mut Outbox) {
         let is_gone = |caller: &Caller| matches!(caller, Caller::Stream { conn, stream } if which(*conn, *stream));
-        self.works.retain(|_, work| !is_gone(&work.caller));
+        let gone: Vec<RequestId> =
+            self.works.iter().filter(|(_, work)| is_gone(&work.caller)).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.works.remove(&id);
+            self.leave(at, id, out);
+        }
         let caches = &mut self.caches;
         self.watches.retain(|id, watching| {
             let gone = which(watching.conn, watching.stream);
@@ -258,9 +273,10 @@ impl ApiServer {
             began: at.now,
             cause: at.event,
             passing: Default::default(),
-            then: Then::Handle,
+            then: Then::Queue,
             task: Task::None,
             warnings: Vec::new(),
+            sorted: None,
         };
         if let Err(status) = self.admit(at, &mut work) {
             work.then = self.refusal(&work, &status);
@@ -270,11 +286,10 @@ impl ApiServer {
         self.go_on(at, id, out);
     }
 
-    /// Who asks, as whom, and whether they may.
+    /// Who asks, and as whom.
     fn admit(&mut self, at: Moment, work: &mut Work) -> Result<(), Status> {
         gate::authenticate(self, at, work)?;
-        gate::impersonate(self, work)?;
-        gate::authorize(self, work)
+        gate::impersonate(self, work)
     }
 
     /// The answer to a request that is refused.
@@ -306,6 +321,7 @@ impl ApiServer {
     fn act(&mut self, at: Moment, id: RequestId, out: &mut Outbox) {
         let Some(work) = self.works.get_mut(&id) else { return };
         match std::mem::replace(&mut work.then, Then::Wait) {
+            Then::Queue => self.queue(at, id, out),
             Then::Handle => self.handle(at, id, out),
             Then::Ask(request) => {
                 let left = Micros(REQUEST_TIMEOUT.0.saturating_sub(at.now.since(work.began).0).max(1));
@@ -328,6 +344,7 @@ impl ApiServer {
         out: &mut Outbox,
     ) {
         let Some(work) = self.works.remove(&id) else { return };
+        self.leave(at, id, out);
         out.fact(Fact::Answered { request: id, status: response.status });
         match work.caller {
             Caller::Stream { conn, stream } => self.listener.respond((conn, stream), response, more, out),
@@ -416,7 +433,7 @@ impl ApiServer {
 impl Hash for ApiServer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.name, &self.listener, &self.etcd, self.requests).hash(state);
-        (&self.calls, self.works.len(), self.watches.len(), &self.processors).hash(state);
+        (&self.calls, self.works.len(), self.watches.len(), &self.processors, &self.seats).hash(state);
         self.caches.values().for_each(|cache| cache.hash(state));
     }
 }

@@ -162,6 +162,9 @@ impl ApiServer {
         let Some(cache) = self.caches.get_mut(prefix) else { return };
         let Some(event) = cache.change(&key, stored.revision, object, at.now) else { return };
         self.tell(at.now, prefix, &event, out);
+        if ["flowschemas", "prioritylevelconfigurations"].contains(&&**prefix) {
+            self.configure_seats(at, out);
+        }
     }
 
     /// Tells everybody who watches of a change. What several are told alike is written once.

@@ -75,11 +75,15 @@ pub struct Work {
     pub task: Task,
     /// `Warning` headers of the answer.
     pub warnings: Vec<String>,
+    /// UIDs of the flow schema and the priority level that it was sorted to.
+    pub sorted: Option<(String, String)>,
 }
 
 /// What follows when the stages are passed.
 #[derive(Clone, Debug)]
 pub enum Then {
+    /// It takes its turn, by priority and fairness.
+    Queue,
     /// Its handler begins.
     Handle,
     /// etcd is asked.

@@ -352,6 +352,7 @@ impl ApiServer {
             then: Then::Wait,
             task: Task::Write(write.into()),
             warnings: Vec::new(),
+            sorted: None,
         };
         self.requests += 1;
         let id = RequestId(self.requests);

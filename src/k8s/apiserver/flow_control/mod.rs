@@ -32,9 +32,7 @@ use queues::{Kind, QueueSet, Queuing};
 
 pub const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 
-/// A request as the server numbers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub u64);
+pub use super::work::RequestId;
 
 /// What a request needs: seats while it runs, and perhaps others for a while after its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
