@@ -15,6 +15,7 @@ pub mod defaults;
 pub mod encryption;
 pub mod go;
 pub mod json;
+pub mod jsonpath;
 pub mod managed;
 pub mod meta;
 pub mod patch;

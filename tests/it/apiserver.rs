@@ -425,3 +425,80 @@ fn two_servers_agree_and_replay_alike() {
     assert_eq!(end(9), end(9));
     assert_ne!(end(9), end(10));
 }
+
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const SHIPS: &str = "/apis/example.com/v1/namespaces/default/ships";
+
+fn ships() -> Value {
+    json!({
+        "metadata": {"name": "ships.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "ships", "singular": "ship", "kind": "Ship", "shortNames": ["sh"]},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "subresources": {"status": {}},
+                "additionalPrinterColumns": [{"name": "Masts", "type": "integer", "jsonPath": ".spec.masts"}],
+                "schema": {"openAPIV3Schema": {
+                    "type": "object",
+                    "properties": {
+                        "spec": {
+                            "type": "object",
+                            "required": ["masts"],
+                            "properties": {
+                                "masts": {"type": "integer", "minimum": 1},
+                                "flag": {"type": "string", "default": "none"},
+                            },
+                            "x-kubernetes-validations": [
+                                {"rule": "self.masts < 10", "message": "too many masts"},
+                            ],
+                        },
+                        "status": {"type": "object", "properties": {"phase": {"type": "string"}}},
+                    },
+                }},
+            }],
+        },
+    })
+}
+
+#[test]
+fn definitions_come_and_go_with_their_objects() {
+    let mut world = World::new("members=1 apiservers=2", 11);
+    assert_eq!(world.ask("GET", SHIPS, Value::Null).0, 404);
+    let (status, made) = world.ask("POST", DEFINITIONS, ships());
+    assert_eq!(status, 201, "{made}");
+    world.run(2_000);
+    let (_, made) = world.ask("GET", &format!("{DEFINITIONS}/ships.example.com"), Value::Null);
+    let conditions: Vec<(&Value, &Value)> = made["status"]["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|condition| (&condition["type"], &condition["status"]))
+        .collect();
+    assert_eq!(conditions, [(&json!("NamesAccepted"), &json!("True")), (&json!("Established"), &json!("True"))]);
+    let ship = |name: &str, masts: i64| json!({"kind": "Ship", "apiVersion": "example.com/v1", "metadata": {"name": name}, "spec": {"masts": masts, "sails": 9}, "status": {"phase": "x"}});
+    // Either server knows them.
+    let number = world.send(2, "POST", SHIPS, "application/json", &ship("a", 3).to_string());
+    world.run(1_000);
+    let made: Value = serde_json::from_slice(&world.answers[&number].body).unwrap();
+    assert_eq!(made["spec"], json!({"masts": 3, "flag": "none"}), "pruned, and filled in");
+    assert_eq!(made.get("status"), None, "the status has a path of its own");
+    let (status, wrong) = world.ask("POST", SHIPS, ship("b", 0));
+    assert_eq!(status, 422);
+    assert!(wrong["message"].as_str().unwrap().contains("should be greater than or equal to 1"), "{wrong}");
+    let (status, wrong) = world.ask("POST", SHIPS, ship("b", 12));
+    assert_eq!(status, 422);
+    assert!(wrong["message"].as_str().unwrap().contains("too many masts"), "{wrong}");
+    let stored = world.line("etcdctl get /registry/example.com/ships/default/a --print-value-only");
+    assert!(stored.starts_with(r#"{"apiVersion":"example.com/v1","kind":"Ship","metadata":{"#), "{stored}");
+    let said =
+        world.line("curl -s -H 'Authorization: Bearer lab-admin-token' http://apiserver-1:6443/apis/example.com/v1");
+    assert!(said.contains("\"singularName\": \"ship\""), "{said}");
+    let (status, _) = world.ask("DELETE", &format!("{DEFINITIONS}/ships.example.com"), Value::Null);
+    assert_eq!(status, 200);
+    world.run(5_000);
+    assert_eq!(world.ask("GET", &format!("{DEFINITIONS}/ships.example.com"), Value::Null).0, 404);
+    assert_eq!(world.ask("GET", SHIPS, Value::Null).0, 404);
+    assert_eq!(world.line("etcdctl get --prefix /registry/example.com --keys-only"), "");
+}

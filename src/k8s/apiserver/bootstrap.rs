@@ -5,7 +5,7 @@
 
 use super::cache::Cache;
 use super::server::{ApiServer, Moment};
-use super::work::Caller;
+use super::work::{Caller, Errand};
 use super::{Note, Outbox};
 use crate::etcd::http::{HttpRequest, HttpResponse};
 use crate::k8s::json;
@@ -56,7 +56,7 @@ impl ApiServer {
                     ],
                     body: Bytes::from(json::to_string(object)),
                 };
-                return self.asked(at, Caller::Own, request.into(), out);
+                return self.asked(at, Caller::Own(Errand::Bootstrap), request.into(), out);
             }
             self.bootstrap.left.pop_front();
         }
@@ -72,7 +72,7 @@ impl ApiServer {
             body: Bytes::new(),
         };
         let info = super::info::of(&request, &super::info::Query::default());
-        let endpoint = super::endpoint::Endpoint::find(&info.group, &info.version, &info.resource);
+        let endpoint = super::endpoint::Endpoint::built_in(&info.group, &info.version, &info.resource);
         endpoint.is_some_and(|endpoint| {
             let key = endpoint.key(&info.namespace, name);
             self.cache(&endpoint).is_some_and(|cache| cache.get(&key).is_some())

@@ -138,7 +138,7 @@ impl Cached {
 
     /// Whether its text is that of this version.
     pub fn is_of(&self, endpoint: &Endpoint) -> bool {
-        self.json.starts_with(endpoint.head().as_bytes())
+        endpoint.head().is_some_and(|head| self.json.starts_with(head.as_bytes()))
     }
 
     /// The object itself, not kept.

@@ -76,7 +76,7 @@ impl ApiServer {
         endpoint.prepare_for_create(&mut object, &work.attributes.user.clone());
         let object = self.settle(&endpoint, object)?;
         let object = self.allocate(&endpoint, object)?;
-        pass_validation(work, endpoint.validate(&object, None))?;
+        pass_validation(work, endpoint.validate("", &object, None))?;
         self.judge(now, work, write, Some(&object), None)?;
         write.key = endpoint.key(&work.attributes.namespace, metadata::text(&object, "name"));
         Ok(Outcome::Create(object))
@@ -103,7 +103,7 @@ impl ApiServer {
         }
         metadata::set(&mut object, "resourceVersion", metadata::text(old, "resourceVersion"));
         let object = self.settle(&endpoint, object)?;
-        pass_validation(work, endpoint.validate(&object, Some(old)))?;
+        pass_validation(work, endpoint.validate(&subresource, &object, Some(old)))?;
         self.judge(now, work, write, Some(&object), Some(old))?;
         if is_gone(&endpoint, &object) {
             return Ok(Outcome::Remove(object));
@@ -187,8 +187,9 @@ impl ApiServer {
         old: Option<&Arc<Value>>,
     ) -> Result<Value, Status> {
         let suffix = metadata::generated_name("", &mut self.prng);
+        let api_version = write.endpoint.api_version();
         let options = Value::Null;
-        let mut review = self.review(now, work, write, Some(object), old, &options, &suffix);
+        let mut review = self.review(now, work, write, Some(object), old, &options, &suffix, &api_version);
         let admitted = admission::mutate(&mut review);
         let object = review.object.take();
         match admitted {
@@ -221,8 +222,8 @@ impl ApiServer {
             let old = old.map(|old| &**old);
             escalation::check(&work.attributes, object, old, &self.config.authorizer, self)?;
         }
-        let options = Value::Null;
-        let mut review = self.review(now, work, write, object.cloned(), old, &options, "");
+        let (options, api_version) = (Value::Null, write.endpoint.api_version());
+        let mut review = self.review(now, work, write, object.cloned(), old, &options, "", &api_version);
         // A deletion has no object that could be changed, but plugins of the first round may refuse it.
         let first = if object.is_none() { admission::mutate(&mut review).map(|_| ()) } else { Ok(()) };
         let judged = first.and_then(|()| admission::validate(&review));
@@ -256,6 +257,7 @@ impl ApiServer {
         old: Option<&'a Arc<Value>>,
         options: &'a Value,
         suffix: &'a str,
+        api_version: &'a str,
     ) -> Review<'a> {
         let operation = match (&object, old) {
             (Some(_), None) => Operation::Create,
@@ -265,7 +267,7 @@ impl ApiServer {
         Review {
             attributes: &work.attributes,
             operation,
-            api_version: write.endpoint.api_version_text(),
+            api_version,
             kind: write.endpoint.kind(),
             object,
             old: old.map(|old| &**old),

@@ -34,7 +34,7 @@ impl Lister for ApiServer {
 
 /// Finds out who asks.
 pub fn authenticate(server: &ApiServer, at: Moment, work: &mut Work) -> Result<(), Status> {
-    if matches!(work.caller, Caller::Own | Caller::Request(_)) {
+    if matches!(work.caller, Caller::Own(_) | Caller::Request(_)) {
         work.attributes.user = server.config.own_user.clone();
         work.pass(Stage::Authentication, AUTHENTICATION, "the server itself, over its loopback client");
         return Ok(());
@@ -77,7 +77,7 @@ pub fn impersonate(server: &ApiServer, work: &mut Work) -> Result<(), Status> {
 
 /// Whether they may.
 pub fn authorize(server: &ApiServer, work: &mut Work) -> Result<(), Status> {
-    if matches!(work.caller, Caller::Own | Caller::Request(_)) {
+    if matches!(work.caller, Caller::Own(_) | Caller::Request(_)) {
         work.pass(Stage::Authorization, AUTHORIZATION, "the server's own requests");
         return Ok(());
     }

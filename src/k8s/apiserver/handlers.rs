@@ -11,7 +11,8 @@ use crate::k8s::json;
 use crate::k8s::meta::status::{Qualified, Status};
 use crate::sim::Micros;
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The version that the server says it is.
 pub const VERSION: &str = "v1.35.2";
@@ -27,7 +28,7 @@ impl ApiServer {
             return self.finish(at, id, Micros(20), response, out);
         }
         let (attributes, verb) = (&work.attributes, work.attributes.verb.clone());
-        let Some(endpoint) = Endpoint::find(&attributes.group, &attributes.version, &attributes.resource) else {
+        let Some(endpoint) = self.endpoint(&attributes.group, &attributes.version, &attributes.resource) else {
             return self.finish(at, id, Micros(5), respond::not_found(), out);
         };
         if let Err(response) = check_verb(&endpoint, work) {
@@ -57,7 +58,8 @@ impl ApiServer {
     fn non_resource(&self, work: &Work) -> HttpResponse {
         let path = work.attributes.path.trim_end_matches('/');
         let parts: Vec<&str> = path.split('/').skip(1).collect();
-        let served = Served { custom: &[], has_metrics: false };
+        let custom = self.discovered();
+        let served = Served { custom: &custom, has_metrics: false };
         let keys = &self.config.authenticator.service_accounts;
         let found = match parts.as_slice() {
             [] => {
@@ -72,9 +74,11 @@ impl ApiServer {
             ["api", version] => discovery::resource_list(served, "", version),
             ["apis", group] => discovery::group(served, group),
             ["apis", group, version] => discovery::resource_list(served, group, version),
-            ["openapi", "v3"] => Some(openapi::index(&[])),
+            ["openapi", "v3"] => Some(openapi::index(&self.custom_hashes())),
             ["openapi", "v3", "api", version] => openapi::document("", version),
-            ["openapi", "v3", "apis", group, version] => openapi::document(group, version),
+            ["openapi", "v3", "apis", group, version] => {
+                openapi::document(group, version).or_else(|| self.custom_document(group, version))
+            }
             ["openapi", "v2"] => Some(openapi::v2_document(&[])),
             ["openid", "v1", "jwks"] => Some(keys.json_web_keys()),
             [".well-known", "openid-configuration"] => {
@@ -89,7 +93,39 @@ impl ApiServer {
         }
     }
 
-    fn version(&self) -> serde_json::Value {
+    /// Custom resources, as discovery tells of them.
+    fn discovered(&self) -> Vec<discovery::Custom> {
+        let custom = self.custom_endpoints().filter_map(|endpoint| match endpoint {
+            Endpoint::Custom(custom) => Some(custom.discovered()),
+            Endpoint::BuiltIn(_) => None,
+        });
+        custom.collect()
+    }
+
+    /// The OpenAPI document of a group version that only definitions serve.
+    fn custom_document(&self, group: &str, version: &str) -> Option<Value> {
+        let own = self.custom_endpoints().filter(|endpoint| (endpoint.group(), endpoint.version()) == (group, version));
+        let kinds: Vec<openapi::CustomKind> = own
+            .filter_map(|endpoint| match endpoint {
+                Endpoint::Custom(custom) => Some(custom.described()),
+                Endpoint::BuiltIn(_) => None,
+            })
+            .collect();
+        (!kinds.is_empty()).then(|| openapi::custom_document(group, version, &kinds))
+    }
+
+    /// Where the documents of definitions' group versions are, and their hashes.
+    fn custom_hashes(&self) -> Vec<(String, String)> {
+        let versions: BTreeSet<(&str, &str)> =
+            self.custom_endpoints().map(|endpoint| (endpoint.group(), endpoint.version())).collect();
+        let hashed = versions.into_iter().filter_map(|(group, version)| {
+            let document = self.custom_document(group, version)?;
+            Some((openapi::path_of(group, version), openapi::hash(&document)))
+        });
+        hashed.collect()
+    }
+
+    fn version(&self) -> Value {
         json!({
             "major": MAJOR, "minor": MINOR, "emulationMajor": MAJOR, "emulationMinor": MINOR,
             "minCompatibilityMajor": MAJOR, "minCompatibilityMinor": "34", "gitVersion": VERSION,
@@ -158,8 +194,8 @@ fn check_verb(endpoint: &Endpoint, work: &Work) -> Result<(), HttpResponse> {
     let verbs: &[&str] = if attributes.subresource.is_empty() {
         endpoint.verbs()
     } else {
-        match endpoint.subresource(&attributes.subresource) {
-            Some(subresource) => &subresource.verbs,
+        match endpoint.subresource_verbs(&attributes.subresource) {
+            Some(verbs) => verbs,
             None => return Err(respond::not_found()),
         }
     };

@@ -18,6 +18,8 @@ mod bootstrap;
 pub mod cache;
 mod change;
 mod compaction;
+mod custom_tables;
+mod definitions;
 pub mod discovery;
 pub mod endpoint;
 pub mod field_selectors;
@@ -103,6 +105,8 @@ pub enum Note {
     Release(work::RequestId),
     /// Levels lend each other seats by what they needed lately.
     Adjust,
+    /// Definitions of custom resources are looked at again.
+    Definitions,
     /// The next object that every cluster begins with.
     Bootstrap,
 }

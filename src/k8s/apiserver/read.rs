@@ -303,7 +303,7 @@ impl ApiServer {
             let scale = super::scale::of(&get.endpoint, object);
             respond::value(200, &scale, get.accepted.media, work)
         } else {
-            respond::object(200, object, get.accepted, work, now)
+            respond::object(200, &get.endpoint, object, get.accepted, work, now)
         };
         self.finish(at, id, Micros(20), response, out);
     }

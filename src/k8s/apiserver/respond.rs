@@ -4,7 +4,7 @@ use super::Time;
 use super::cache::Cached;
 use super::endpoint::Endpoint;
 use super::negotiation::{Accepted, Media, Shape};
-use super::tables::{self, Include};
+use super::tables::Include;
 use super::work::Work;
 use crate::etcd::http::HttpResponse;
 use crate::k8s::meta::status::Status;
@@ -114,14 +114,18 @@ pub fn stream(accepted: Accepted, work: &Work) -> HttpResponse {
 }
 
 /// One object.
-pub fn object(code: u16, object: &Value, accepted: Accepted, work: &Work, now: Time) -> HttpResponse {
+pub fn object(
+    code: u16,
+    endpoint: &Endpoint,
+    object: &Value,
+    accepted: Accepted,
+    work: &Work,
+    now: Time,
+) -> HttpResponse {
     match accepted.shape {
         Shape::Object => value(code, object, accepted.media, work),
         Shape::PartialMetadata => value(code, &partial(object), accepted.media, work),
-        Shape::Table => {
-            let kind = object["kind"].as_str().unwrap_or_default();
-            value(code, &tables::of(kind, object, include(work), "v1", now), accepted.media, work)
-        }
+        Shape::Table => value(code, &endpoint.table(object, include(work), now), accepted.media, work),
     }
 }
 
@@ -145,7 +149,10 @@ pub fn list(
             raw(200, Media::Json.content_type(), body, work)
         }
         Shape::Object => {
-            let items = items.iter().map(|item| bare(endpoint.convert(item.read()).unwrap_or_default())).collect();
+            let items = items
+                .iter()
+                .map(|item| whole_or_bare(endpoint, endpoint.convert(item.read()).unwrap_or_default()))
+                .collect();
             let kind = format!("{}List", endpoint.kind());
             value(200, &list_value(&kind, &endpoint.api_version(), items, meta), accepted.media, work)
         }
@@ -158,7 +165,7 @@ pub fn list(
             let items = items.iter().map(|item| endpoint.convert(item.read()).unwrap_or_default()).collect();
             let kind = format!("{}List", endpoint.kind());
             let list = list_value(&kind, &endpoint.api_version(), items, meta);
-            value(200, &tables::of(endpoint.kind(), &list, include(work), "v1", now), accepted.media, work)
+            value(200, &endpoint.table(&list, include(work), now), accepted.media, work)
         }
     }
 }
@@ -180,7 +187,7 @@ fn list_text(endpoint: &Endpoint, items: &[Arc<Cached>], meta: &ListMeta) -> Byt
             }
             // It lies there as another version.
             None => {
-                let object = bare(endpoint.convert(item.read()).unwrap_or_default());
+                let object = whole_or_bare(endpoint, endpoint.convert(item.read()).unwrap_or_default());
                 text.extend_from_slice(json::to_string(&object).as_bytes());
             }
         }
@@ -191,7 +198,12 @@ fn list_text(endpoint: &Endpoint, items: &[Arc<Cached>], meta: &ListMeta) -> Byt
 
 /// An item of a list without what the list says for all: what follows its kind and version.
 fn bare_text<'a>(endpoint: &Endpoint, text: &'a [u8]) -> Option<&'a [u8]> {
-    text.strip_prefix(endpoint.head().as_bytes())
+    text.strip_prefix(endpoint.head()?.as_bytes())
+}
+
+/// An item of a list: custom resources say what they are even there.
+fn whole_or_bare(endpoint: &Endpoint, object: Value) -> Value {
+    if endpoint.is_custom() { object } else { bare(object) }
 }
 
 fn bare(mut object: Value) -> Value {
@@ -226,7 +238,10 @@ pub fn partial(object: &Value) -> Value {
 /// A list of what was deleted.
 pub fn items(endpoint: &Endpoint, objects: Vec<Value>, revision: i64) -> Value {
     let meta = ListMeta { revision, ..ListMeta::default() };
-    let items = objects.into_iter().map(|object| bare(endpoint.convert(object).unwrap_or_default())).collect();
+    let items = objects
+        .into_iter()
+        .map(|object| whole_or_bare(endpoint, endpoint.convert(object).unwrap_or_default()))
+        .collect();
     list_value(&format!("{}List", endpoint.kind()), &endpoint.api_version(), items, &meta)
 }
 

@@ -15,7 +15,7 @@ use super::flow_control::FlowControl;
 use super::info::{self, Query};
 use super::negotiation::Accepted;
 use super::read::too_large;
-use super::work::{Caller, Passed, RequestId, Task, Then, Work};
+use super::work::{Caller, Errand, Passed, RequestId, Task, Then, Work};
 use super::{Config, Fact, Note, Outbox};
 use super::{gate, respond};
 use crate::etcd::api::Response;
@@ -57,6 +57,9 @@ pub struct ApiServer {
     pub(super) requests: u64,
     pub(super) bootstrap: super::bootstrap::Bootstrap,
     pub(super) compactor: super::compaction::Compactor,
+    /// What definitions serve, by the place of their objects.
+    pub(super) custom: BTreeMap<String, Vec<Endpoint>>,
+    pub(super) is_looking_again: bool,
     pub(super) seats: FlowControl,
     pub(super) prng: Prng,
     /// When each of its processors is free.
@@ -119,6 +122,8 @@ impl ApiServer {
             requests: 0,
             bootstrap: super::bootstrap::Bootstrap::default(),
             compactor: super::compaction::Compactor::default(),
+            custom: BTreeMap::new(),
+            is_looking_again: false,
             seats,
             prng,
         };
@@ -198,6 +203,7 @@ impl ApiServer {
             Note::Release(id) => self.release(at, id, out),
             Note::Adjust => self.adjust_seats(at, out),
             Note::Compact => self.compact(at, out),
+            Note::Definitions => self.look_again(at, out),
             Note::Bootstrap => self.go_on_bootstrapping(at, out),
         }
     }
@@ -348,7 +354,9 @@ impl ApiServer {
         out.fact(Fact::Answered { request: id, status: response.status });
         match work.caller {
             Caller::Stream { conn, stream } => self.listener.respond((conn, stream), response, more, out),
-            Caller::Own => self.bootstrap_answered(at, &response, out),
+            Caller::Own(Errand::Bootstrap) => self.bootstrap_answered(at, &response, out),
+            // The caches tell what came of it.
+            Caller::Own(Errand::Definitions) => {}
             Caller::Request(whole) => self.deleted_one(at, whole, &response, out),
         }
     }

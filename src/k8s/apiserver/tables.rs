@@ -77,13 +77,9 @@ pub fn of(kind: &str, body: &Value, include: Include, version: &str, now: Time) 
     table(Some(&columns), rows, list_metadata(&body["metadata"], is_list), version)
 }
 
-/// The object of an event of a watch; its columns are told once, by the first of them.
-pub fn of_event(kind: &str, object: &Value, include: Include, version: &str, is_first: bool, now: Time) -> Value {
-    let mut table = of(kind, object, include, version, now);
-    if !is_first {
-        table["columnDefinitions"] = Value::Null;
-    }
-    table
+/// The metadata of a table of a list, or of an object.
+pub fn metadata_of(body: &Value, is_list: bool) -> Value {
+    list_metadata(&body["metadata"], is_list)
 }
 
 /// The columns of a kind. Of metrics they depend on what was measured.

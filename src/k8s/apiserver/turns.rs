@@ -21,7 +21,8 @@ impl ApiServer {
     /// A request stands in line; it may go on at once.
     pub(super) fn queue(&mut self, at: Moment, id: RequestId, out: &mut Outbox) {
         let Some(work) = self.works.get(&id) else { return };
-        if matches!(work.caller, Caller::Own | Caller::Request(_)) || flow_control::is_long_running(&work.attributes) {
+        if matches!(work.caller, Caller::Own(_) | Caller::Request(_)) || flow_control::is_long_running(&work.attributes)
+        {
             return self.admitted(at, id, out);
         }
         let place = self.seats.classify(&work.attributes);
@@ -51,7 +52,7 @@ impl ApiServer {
     fn needs(&self, work: &Work, level: &str) -> flow_control::Work {
         let attributes = &work.attributes;
         let most = self.seats.max_seats(level);
-        let endpoint = super::endpoint::Endpoint::find(&attributes.group, &attributes.version, &attributes.resource);
+        let endpoint = self.endpoint(&attributes.group, &attributes.version, &attributes.resource);
         let cache = endpoint.and_then(|endpoint| self.cache(&endpoint));
         match (attributes.verb.as_str(), cache) {
             ("list", Some(cache)) => {

@@ -11,7 +11,7 @@ use super::respond;
 use super::selection::Selection;
 use super::server::{ApiServer, Behind, Moment, Pending};
 use super::storage::{self, Stored};
-use super::tables::{self, Include};
+use super::tables::Include;
 use super::work::{Caller, RequestId, Stage, Task, Then, Watch};
 use super::{Fact, Note, Outbox};
 use crate::etcd::api::{EventType, Response, WatchCreateRequest, WatchResponse};
@@ -103,6 +103,9 @@ impl ApiServer {
         self.with_etcd(out, |client, out| client.watch(at.now, watch, request, out));
         out.fact(Fact::Cached { prefix: prefix.clone(), revision });
         self.catch_up(at, out);
+        if **prefix == *super::definitions::PREFIX {
+            self.heed_definitions(at, out);
+        }
         self.begin_bootstrap(at, out);
     }
 
@@ -114,7 +117,7 @@ impl ApiServer {
     }
 
     /// The cache begins anew a little later; whoever watched it must watch again.
-    fn rest(&mut self, prefix: &Arc<str>, out: &mut Outbox) {
+    pub(super) fn rest(&mut self, prefix: &Arc<str>, out: &mut Outbox) {
         let Some(cache) = self.caches.get_mut(prefix) else { return };
         let watchers: Vec<WatcherId> = cache.watchers.keys().copied().collect();
         cache.begin();
@@ -164,6 +167,9 @@ impl ApiServer {
         self.tell(at.now, prefix, &event, out);
         if ["flowschemas", "prioritylevelconfigurations"].contains(&&**prefix) {
             self.configure_seats(at, out);
+        }
+        if **prefix == *super::definitions::PREFIX {
+            self.heed_definitions(at, out);
         }
     }
 
@@ -225,9 +231,12 @@ impl ApiServer {
             Shape::Object => object.clone(),
             Shape::PartialMetadata => respond::partial(object),
             Shape::Table => {
-                let kind = watching.endpoint.kind();
                 let include = Include::parse(&watching.include).unwrap_or_default();
-                let mut table = tables::of_event(kind, object, include, "v1", !watching.told, self.clock(now));
+                let mut table = watching.endpoint.table(object, include, self.clock(now));
+                if watching.told {
+                    // What its columns are is told once, by the first event.
+                    table["columnDefinitions"] = Value::Null;
+                }
                 if kind_of_event == "BOOKMARK" {
                     table["rows"] = json!([]);
                 }

@@ -47,6 +47,15 @@ pub struct Passed {
     pub refused: bool,
 }
 
+/// What the server asks of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Errand {
+    /// What every cluster begins with.
+    Bootstrap,
+    /// What follows from definitions of custom resources.
+    Definitions,
+}
+
 /// Who waits for the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Caller {
@@ -55,7 +64,7 @@ pub enum Caller {
         stream: u32,
     },
     /// The server itself, over its loopback client.
-    Own,
+    Own(Errand),
     /// A request of which this one is a part.
     Request(RequestId),
 }

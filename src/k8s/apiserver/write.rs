@@ -10,7 +10,7 @@ use super::read::refused_by_etcd;
 use super::server::{ApiServer, Behind, Moment};
 use super::storage::{self, Stored, Written};
 use super::work::{Caller, Change, Current, DeleteAll, Outcome, RequestId, Stage, Task, Then, Work, Write};
-use super::{Outbox, options, questions, respond, scale};
+use super::{Outbox, definitions, options, questions, respond, scale};
 use crate::etcd::api::Response;
 use crate::etcd::error::Status as EtcdStatus;
 use crate::etcd::http::HttpResponse;
@@ -284,7 +284,7 @@ impl ApiServer {
             Change::Scale { .. } => {
                 respond::value(code, &scale::of(&write.endpoint, &object), write.accepted.media, work)
             }
-            _ => respond::object(code, &object, write.accepted, work, now),
+            _ => respond::object(code, &write.endpoint, &object, write.accepted, work, now),
         };
         self.finish(at, id, Micros(20), response, out);
     }
@@ -547,7 +547,7 @@ pub fn patched(write: &Write, current: &Value) -> Result<(Value, Vec<String>), S
     let Change::Patch { kind, validation, body, .. } = &write.change else {
         return Err(Status::internal("no patch"));
     };
-    let patched = patch::apply(Schema::kubernetes(), write.endpoint.patch_kind(), *kind, *validation, current, body)?;
+    let patched = patch::apply(Schema::kubernetes(), write.endpoint.message(), *kind, *validation, current, body)?;
     let object = write.endpoint.fill(patched.object).map_err(Status::bad_request)?;
     Ok((object, patched.problems))
 }
@@ -564,11 +564,37 @@ pub fn deleted(
     if write.endpoint.is_namespace() {
         return delete_namespace(write, current, now);
     }
+    if write.endpoint.is_definition() {
+        return Ok(delete_definition(current, now));
+    }
     Ok(match metadata::delete(current, options, grace, now) {
         Deletion::Now => Outcome::Remove(current.as_ref().clone()),
         Deletion::Later(marked) => Outcome::Update(marked),
         Deletion::Already => Outcome::Keep(current.as_ref().clone()),
     })
+}
+
+/// A definition goes when its objects have gone. Upstream: `REST.Delete` of `pkg/registry/customresourcedefinition`.
+fn delete_definition(current: &Arc<Value>, now: super::Time) -> Outcome {
+    if metadata::is_being_deleted(current) {
+        return Outcome::Keep(current.as_ref().clone());
+    }
+    let mut marked = current.as_ref().clone();
+    let since = now.format(crate::k8s::meta::time::Precision::Seconds);
+    metadata::set(&mut marked, "deletionTimestamp", since.as_str());
+    let mut finalizers = metadata::finalizers(current);
+    if !finalizers.iter().any(|name| name == definitions::FINALIZER) {
+        finalizers.push(definitions::FINALIZER.to_owned());
+    }
+    metadata::set(&mut marked, "finalizers", finalizers);
+    let terminating = serde_json::json!({
+        "type": "Terminating", "status": "True", "lastTransitionTime": since, "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    });
+    if let Some(conditions) = marked["status"]["conditions"].as_array_mut() {
+        conditions.push(terminating);
+    }
+    Outcome::Update(marked)
 }
 
 /// A namespace goes when its content has gone. Upstream: `pkg/registry/core/namespace/storage`.

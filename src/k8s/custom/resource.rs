@@ -63,6 +63,11 @@ impl<'d> Version<'d> {
         self.version["schema"].get("openAPIV3Schema").filter(|schema| schema.is_object())
     }
 
+    /// `additionalPrinterColumns`
+    pub fn columns(&self) -> &'d [Value] {
+        self.version["additionalPrinterColumns"].as_array().map(Vec::as_slice).unwrap_or_default()
+    }
+
     pub fn has_status(&self) -> bool {
         self.version["subresources"]["status"].is_object()
     }
