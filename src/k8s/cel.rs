@@ -4,8 +4,9 @@
 //! adds to it, objects as values, and the words of cel-go for what is wrong.
 //!
 //! Simplified: names and functions are checked when an expression is compiled, fields where their types are known
-//! ([`types`]); other errors of types show when it is evaluated. The functions of IP addresses, URLs, formats and sets
-//! are not built, nor is the authorizer; optional values are no type of their own, and null stands for none. Cost is counted in steps of our own.
+//! ([`types`]); other errors of types show when it is evaluated. The functions of IP addresses, URLs and formats are
+//! not built, nor macros over two names, nor is the authorizer; optional values are no type of their own, and null stands for
+//! none. Cost is counted in steps of our own.
 
 mod library;
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub fn compile(source: &str, names: &[&str]) -> Result<Program, String> {
 pub fn compile_typed(source: &str, variables: &[(&str, Type)], expected: Option<&str>) -> Result<Program, String> {
     let mut names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
     names.extend(TYPES);
-    let language = Language { names: &names, functions: &FUNCTIONS, has_all_numbers: true };
+    let language = Language { names: &names, functions: &FUNCTIONS, is_full: true };
     let tree = cel::parse(source, &language).map_err(|mistake| show(source, &mistake))?;
     let found = types::check(&tree, variables).map_err(|mistake| show(source, &mistake))?;
     if let (Some(expected), Some(found)) = (expected, found.name())
@@ -147,10 +148,14 @@ fn words(mistake: &Mistake) -> String {
         Fault::Overload => "no such overload".to_owned(),
         Fault::NoKey(key) => format!("no such key: {key}"),
         Fault::Index(index) => format!("index out of bounds: {index}"),
+        Fault::Overflow if mistake.message.starts_with("uint") => "unsigned integer overflow".to_owned(),
         Fault::Overflow => "integer overflow".to_owned(),
         Fault::DivisionByZero => "division by zero".to_owned(),
         Fault::ModulusByZero => "modulus by zero".to_owned(),
         Fault::OutOfFuel => "operation cancelled: actual cost limit exceeded".to_owned(),
+        Fault::Other if mistake.message == "this string is no int" => {
+            "type conversion error from 'string' to 'int'".to_owned()
+        }
         Fault::Syntax | Fault::Other => mistake.message.clone(),
     }
 }

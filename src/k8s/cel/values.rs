@@ -21,7 +21,7 @@ pub fn of_json<'a>(value: &'a Json, schema: Option<&'a Json>) -> Value<'a> {
             _ => Value::Double(number.clone()),
         },
         Json::String(text) => of_text(text, schema),
-        Json::Array(items) => Value::List(Rc::new(List { items, item: schema.and_then(|schema| schema.get("items")) })),
+        Json::Array(items) => Value::List(Rc::new(List { items, schema })),
         Json::Object(fields) => Value::Map(Rc::new(Fields { fields, schema })),
     }
 }
@@ -42,7 +42,7 @@ fn of_text<'a>(text: &'a str, schema: Option<&'a Json>) -> Value<'a> {
 
 struct List<'a> {
     items: &'a [Json],
-    item: Option<&'a Json>,
+    schema: Option<&'a Json>,
 }
 
 impl<'a> Sequence<'a> for List<'a> {
@@ -51,7 +51,13 @@ impl<'a> Sequence<'a> for List<'a> {
     }
 
     fn item(&self, position: usize) -> Option<Value<'a>> {
-        self.items.get(position).map(|item| of_json(item, self.item))
+        let inner = self.schema.and_then(|schema| schema.get("items"));
+        self.items.get(position).map(|item| of_json(item, inner))
+    }
+
+    fn is_unordered(&self) -> bool {
+        let list_type = self.schema.and_then(|schema| schema["x-kubernetes-list-type"].as_str());
+        matches!(list_type, Some("set" | "map"))
     }
 }
 
@@ -76,7 +82,8 @@ impl<'a> Object<'a> for Fields<'a> {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.fields.contains_key(name) || unescape(name).is_some_and(|name| self.fields.contains_key(&name))
+        let is_there = |name: &str| self.fields.get(name).is_some_and(|value| !value.is_null());
+        is_there(name) || unescape(name).is_some_and(|name| is_there(&name))
     }
 
     fn names(&self) -> Vec<Cow<'a, str>> {
