@@ -95,7 +95,12 @@ impl<'a> Evaluation<'a> {
             Expr::Map(entries) => self.map(entries),
             Expr::Name(name) => self.name(at, name),
             Expr::Select(of, field) => {
-                let object = self.object(of)?;
+                let object = match self.value(of)? {
+                    Value::Map(object) => object,
+                    // What a library's value has, the library knows.
+                    value @ Value::Opaque(_) => return self.library(at, field, &[value]),
+                    other => return fail(of.at, Fault::Overload, format!("{} has no fields", other.kind())),
+                };
                 match object.field(field) {
                     Some(value) => self.paid_for(at, value),
                     None => fail(at, Fault::NoKey(field.clone()), format!("no such key: {field}")),

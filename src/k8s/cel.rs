@@ -5,9 +5,10 @@
 //!
 //! Simplified: names and functions are checked when an expression is compiled, fields where their types are known
 //! ([`types`]); other errors of types show when it is evaluated. The functions of IP addresses, URLs and formats are
-//! not built, nor macros over two names, nor is the authorizer; optional values are no type of their own, and null stands for
+//! not built, nor macros over two names; optional values are no type of their own, and null stands for
 //! none. Cost is counted in steps of our own.
 
+mod authorizer;
 mod library;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::cel::{self, Fault, Language, Mistake, Node, Object, Value};
 use library::FUNCTIONS;
 use types::Type;
 
+pub use authorizer::{Authorizer, Question, Verdict};
 pub(in crate::k8s) use values::parse_duration;
 
 /// Steps that one evaluation may take.
@@ -36,6 +38,9 @@ pub struct Program {
     tree: Arc<Node>,
     names: Vec<String>,
 }
+
+/// A variable of policies that is no JSON.
+const AUTHORIZER: &str = "authorizer";
 
 /// Names of types are values too: `type(x) == string`.
 const TYPES: [&str; 9] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"];
@@ -51,7 +56,11 @@ pub fn compile(source: &str, names: &[&str]) -> Result<Program, String> {
 pub fn compile_typed(source: &str, variables: &[(&str, Type)], expected: Option<&str>) -> Result<Program, String> {
     let mut names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
     names.extend(TYPES);
-    let language = Language { names: &names, functions: &FUNCTIONS, is_full: true };
+    let mut functions = FUNCTIONS.to_vec();
+    if names.contains(&AUTHORIZER) {
+        functions.extend(authorizer::FUNCTIONS);
+    }
+    let language = Language { names: &names, functions: &functions, is_full: true };
     let tree = cel::parse(source, &language).map_err(|mistake| show(source, &mistake))?;
     let found = types::check(&tree, variables).map_err(|mistake| show(source, &mistake))?;
     if let (Some(expected), Some(found)) = (expected, found.name())
@@ -85,8 +94,28 @@ impl Program {
         variables: &BTreeMap<&str, (&Json, Option<&Json>)>,
         fuel: u64,
     ) -> (Result<Json, String>, u64) {
+        self.run(variables, fuel, None)
+    }
+
+    /// The value over variables in JSON, with somebody who answers `authorizer`.
+    pub fn evaluate_asking(
+        &self,
+        variables: &BTreeMap<String, Json>,
+        authorizer: &dyn Authorizer,
+    ) -> Result<Json, String> {
+        let typed = variables.iter().map(|(name, value)| (&name[..], (value, None))).collect();
+        self.run(&typed, FUEL, Some(authorizer)).0
+    }
+
+    fn run(
+        &self,
+        variables: &BTreeMap<&str, (&Json, Option<&Json>)>,
+        fuel: u64,
+        authorizer: Option<&dyn Authorizer>,
+    ) -> (Result<Json, String>, u64) {
         let names = Variables { known: &self.names, values: variables };
-        let outcome = cel::eval_with(&self.tree, &names, &library::Kubernetes, fuel.min(FUEL));
+        let library = library::Kubernetes { authorizer };
+        let outcome = cel::eval_with(&self.tree, &names, &library, fuel.min(FUEL));
         let value = outcome.result.map_err(|mistake| words(&mistake));
         (value.and_then(|value| values::to_json(&value)), outcome.spent)
     }
@@ -106,6 +135,7 @@ impl<'a> Object<'a> for Variables<'a> {
     fn field(&self, name: &str) -> Option<Value<'a>> {
         match self.values.get(name) {
             Some((value, schema)) => Some(values::of_json(value, *schema)),
+            None if name == AUTHORIZER => Some(values::opaque(authorizer::Asking(authorizer::Question::default()))),
             None if self.known.iter().any(|known| known == name) => Some(Value::Null),
             None => TYPES.iter().find(|known| **known == name).map(|name| values::type_value(name)),
         }

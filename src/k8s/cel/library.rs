@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use regex_lite::{Regex, RegexBuilder};
 use serde_json::Number;
 
+use super::authorizer::{self, Authorizer};
 use super::values::{
     self, Amount, Duration, NANOS, Timestamp, opaque, parse_duration, parse_time, truncated, type_value,
 };
@@ -16,7 +17,13 @@ use crate::k8s::meta::quantity::Quantity;
 use crate::k8s::meta::status::quote;
 use crate::k8s::meta::time::{Precision, Time};
 
-pub struct Kubernetes;
+/// The functions, and who answers `authorizer`.
+pub struct Kubernetes<'l> {
+    pub authorizer: Option<&'l dyn Authorizer>,
+}
+
+/// A library without a request.
+const PLAIN: Kubernetes = Kubernetes { authorizer: None };
 
 const fn global(name: &'static str, arguments: usize) -> Signature {
     Signature { name, is_method: false, arguments: (arguments, arguments) }
@@ -102,7 +109,7 @@ fn wrong<'a>(message: impl Into<String>) -> Answer<'a> {
     Err((Fault::Other, message.into()))
 }
 
-impl Library for Kubernetes {
+impl Library for Kubernetes<'_> {
     fn call<'a>(&self, name: &str, arguments: &[Value<'a>]) -> Answer<'a> {
         let overload = || Err((Fault::Overload, "no such overload".to_owned()));
         match arguments {
@@ -129,6 +136,9 @@ impl Library for Kubernetes {
             [Value::Text(text), rest @ ..] => texts(name, text, rest).unwrap_or_else(overload),
             [Value::List(list), rest @ ..] => lists(name, &**list, rest).unwrap_or_else(overload),
             [Value::Opaque(value), rest @ ..] => {
+                if let Some(answer) = authorizer::call(self.authorizer, name, &**value, rest) {
+                    return answer;
+                }
                 let value = value.as_any();
                 let answer = if let Some(Amount(amount)) = value.downcast_ref() {
                     amounts(name, amount, rest)
@@ -420,12 +430,10 @@ fn sum<'a>(items: &[Value<'a>]) -> Option<Answer<'a>> {
                     _ => return Some(Err((Fault::Overflow, "double overflow".to_owned()))),
                 }
             }
-            (Some(one @ Value::Opaque(_)), other @ Value::Opaque(_)) => {
-                match Kubernetes.call("+", &[one, other.clone()]) {
-                    Ok(sum) => sum,
-                    refused => return Some(refused),
-                }
-            }
+            (Some(one @ Value::Opaque(_)), other @ Value::Opaque(_)) => match PLAIN.call("+", &[one, other.clone()]) {
+                Ok(sum) => sum,
+                refused => return Some(refused),
+            },
             _ => return None,
         };
         total = Some(next);
