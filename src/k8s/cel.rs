@@ -4,12 +4,14 @@
 //! adds to it, objects as values, and the words of cel-go for what is wrong.
 //!
 //! Simplified: names and functions are checked when an expression is compiled, fields where their types are known
-//! ([`types`]); other errors of types show when it is evaluated. The functions of IP addresses, URLs and formats are
-//! not built, nor macros over two names; optional values are no type of their own, and null stands for
+//! ([`types`]); other errors of types show when it is evaluated. The functions of named formats and of
+//! semantic versions are not built, nor macros over two names; optional values are no type of their own, and null stands for
 //! none. Cost is counted in steps of our own.
 
 mod authorizer;
+mod formatting;
 mod library;
+mod network;
 #[cfg(test)]
 mod tests;
 pub mod types;

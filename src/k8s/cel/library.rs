@@ -10,8 +10,9 @@ use serde_json::Number;
 
 use super::authorizer::{self, Authorizer};
 use super::values::{
-    self, Amount, Duration, NANOS, Timestamp, opaque, parse_duration, parse_time, truncated, type_value,
+    self, Amount, Duration, NANOS, Network, Timestamp, Url, opaque, parse_duration, parse_time, truncated, type_value,
 };
+use super::{formatting, network};
 use crate::cel::{Fault, Library, Sequence, Signature, Value};
 use crate::k8s::meta::quantity::Quantity;
 use crate::k8s::meta::status::quote;
@@ -33,7 +34,7 @@ const fn method(name: &'static str, fewest: usize, most: usize) -> Signature {
     Signature { name, is_method: true, arguments: (fewest, most) }
 }
 
-pub const FUNCTIONS: [Signature; 61] = [
+pub const FUNCTIONS: [Signature; 86] = [
     global("type", 1),
     global("dyn", 1),
     global("double", 1),
@@ -44,6 +45,31 @@ pub const FUNCTIONS: [Signature; 61] = [
     global("quantity", 1),
     global("isQuantity", 1),
     global("matches", 2),
+    global("ip", 1),
+    global("isIP", 1),
+    global("ip.isCanonical", 1),
+    global("cidr", 1),
+    global("isCIDR", 1),
+    global("url", 1),
+    global("isURL", 1),
+    method("family", 0, 0),
+    method("isUnspecified", 0, 0),
+    method("isLoopback", 0, 0),
+    method("isLinkLocalMulticast", 0, 0),
+    method("isLinkLocalUnicast", 0, 0),
+    method("isGlobalUnicast", 0, 0),
+    method("containsIP", 1, 1),
+    method("containsCIDR", 1, 1),
+    method("ip", 0, 0),
+    method("masked", 0, 0),
+    method("prefixLength", 0, 0),
+    method("getScheme", 0, 0),
+    method("getHost", 0, 0),
+    method("getHostname", 0, 0),
+    method("getPort", 0, 0),
+    method("getEscapedPath", 0, 0),
+    method("getQuery", 0, 0),
+    method("format", 1, 1),
     method("matches", 1, 1),
     method("charAt", 1, 1),
     method("indexOf", 1, 2),
@@ -133,7 +159,13 @@ impl Library for Kubernetes<'_> {
             [Value::Text(text)] if matches!(name, "duration" | "timestamp" | "quantity" | "isQuantity") => {
                 parse(name, text)
             }
-            [Value::Text(text), rest @ ..] => texts(name, text, rest).unwrap_or_else(overload),
+            [Value::Text(pattern), Value::List(arguments)] if name == "format" => {
+                formatting::format(pattern, &**arguments)
+            }
+            [Value::Text(text), rest @ ..] => {
+                let made = if rest.is_empty() { network::make(name, text) } else { None };
+                made.or_else(|| texts(name, text, rest)).unwrap_or_else(overload)
+            }
             [Value::List(list), rest @ ..] => lists(name, &**list, rest).unwrap_or_else(overload),
             [Value::Opaque(value), rest @ ..] => {
                 if let Some(answer) = authorizer::call(self.authorizer, name, &**value, rest) {
@@ -146,6 +178,10 @@ impl Library for Kubernetes<'_> {
                     durations(name, *nanos, rest)
                 } else if let Some(Timestamp(time)) = value.downcast_ref() {
                     moments(name, *time, rest)
+                } else if let Some(network) = value.downcast_ref::<Network>() {
+                    network::of_network(name, network, rest)
+                } else if let Some(url) = value.downcast_ref::<Url>() {
+                    network::of_url(name, url, rest)
                 } else {
                     None
                 };

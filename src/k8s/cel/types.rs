@@ -234,6 +234,11 @@ impl<'t> Checker<'t> {
                 Err(no_overload(at, name, &types))
             }
             (Operator::In, _) => Ok(Type::Named("bool")),
+            (
+                Operator::Equal | Operator::Unequal,
+                [Type::List(_) | Type::Map(_), Type::Named("null")]
+                | [Type::Named("null"), Type::List(_) | Type::Map(_)],
+            ) => Err(no_overload(at, name, &types)),
             (Operator::Equal | Operator::Unequal, [one, other]) => match plain(one) && plain(other) && one != other {
                 true => Err(no_overload(at, name, &types)),
                 false => Ok(Type::Named("bool")),
@@ -272,9 +277,11 @@ fn result_of<'t>(function: Function, arguments: &[Type<'t>]) -> Type<'t> {
         Function::Contains | Function::StartsWith | Function::EndsWith => "bool",
         Function::String => "string",
         Function::Other(name) => match name {
-            "matches" | "hasValue" | "isQuantity" | "isSorted" | "isInteger" | "isLessThan" | "isGreaterThan"
-            | "bool" => "bool",
-            "charAt" | "join" | "lowerAscii" | "upperAscii" | "replace" | "substring" | "trim" | "find" => "string",
+            "matches" | "hasValue" | "isIP" | "isCIDR" | "isURL" | "containsIP" | "containsCIDR" | "isQuantity"
+            | "isSorted" | "isInteger" | "isLessThan" | "isGreaterThan" | "bool" => "bool",
+            "charAt" | "format" | "join" | "lowerAscii" | "upperAscii" | "replace" | "substring" | "trim" | "find" => {
+                "string"
+            }
             "lastIndexOf" | "indexOf" | "sign" | "compareTo" | "asInteger" => "int",
             "double" | "asApproximateFloat" => "double",
             "split" | "findAll" => return Type::List(Box::new(Type::Named("string"))),
