@@ -1,6 +1,6 @@
 //! From a syntax tree to a value, paying for every step.
 
-use super::{Expr, FUEL, Fault, Function, Library, Macro, Mistake, Node, Object, Operator, Value};
+use super::{Expr, FUEL, Fault, Function, Library, Macro, Mistake, Node, Object, Operator, Sequence, Value};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -95,12 +95,29 @@ impl<'a> Evaluation<'a> {
             Expr::Map(entries) => self.map(entries),
             Expr::Name(name) => self.name(at, name),
             Expr::Select(of, field) => {
-                let object = self.object(of)?;
+                let object = match self.value(of)? {
+                    Value::Map(object) => object,
+                    // What a library's value has, the library knows.
+                    value @ Value::Opaque(_) => return self.library(at, field, &[value]),
+                    other => return fail(of.at, Fault::Overload, format!("{} has no fields", other.kind())),
+                };
                 match object.field(field) {
                     Some(value) => self.paid_for(at, value),
                     None => fail(at, Fault::NoKey(field.clone()), format!("no such key: {field}")),
                 }
             }
+            Expr::TrySelect(of, field) => match self.value(of)? {
+                Value::Null => Ok(Value::Null),
+                Value::Map(object) => {
+                    let found = object.field(field).unwrap_or(Value::Null);
+                    self.paid_for(at, found)
+                }
+                other => fail(of.at, Fault::Overload, format!("{} has no fields", other.kind())),
+            },
+            Expr::TryIndex(of, index) => match self.index(at, of, index) {
+                Err(Stop::Failed(Mistake { fault: Fault::NoKey(_) | Fault::Index(_), .. })) => Ok(Value::Null),
+                found => found,
+            },
             Expr::Has(of, field) => Ok(Value::Bool(self.object(of)?.has(field))),
             Expr::Index(of, index) => self.index(at, of, index),
             Expr::Call(function, arguments) => self.call(at, *function, arguments),
@@ -218,7 +235,7 @@ impl<'a> Evaluation<'a> {
         condition: Option<&'a Node>,
         body: &'a Node,
     ) -> Result<Value<'a>, Stop> {
-        let list: Rc<dyn super::Sequence<'a> + 'a> = match self.value(range)? {
+        let list: Rc<dyn Sequence<'a> + 'a> = match self.value(range)? {
             Value::List(list) => list,
             Value::Map(object) => {
                 let names = object.names();
@@ -333,7 +350,7 @@ impl<'a> Evaluation<'a> {
             }
             (Operator::Add, Value::List(left), Value::List(right)) => {
                 self.pay(at, left.len() + right.len())?;
-                let items = |list: Rc<dyn super::Sequence<'a> + 'a>| (0..list.len()).map_while(move |at| list.item(at));
+                let items = |list: Rc<dyn Sequence<'a> + 'a>| (0..list.len()).map_while(move |at| list.item(at));
                 Ok(Value::list(items(left).chain(items(right)).collect()))
             }
             (_, Value::Int(left), Value::Int(right)) => {
@@ -440,6 +457,26 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Whether two lists have the same items, in any order.
+    fn same_items(&mut self, at: usize, left: &dyn Sequence<'a>, right: &dyn Sequence<'a>) -> Result<bool, Stop> {
+        let mut others: Vec<Value<'a>> = (0..right.len()).filter_map(|place| right.item(place)).collect();
+        for place in 0..left.len() {
+            let Some(item) = left.item(place) else { return Ok(false) };
+            let mut found = None;
+            for (place, other) in others.iter().enumerate() {
+                if self.equal(at, &item, other)? {
+                    found = Some(place);
+                    break;
+                }
+            }
+            match found {
+                Some(place) => drop(others.swap_remove(place)),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
     fn equal(&mut self, at: usize, left: &Value<'a>, right: &Value<'a>) -> Result<bool, Stop> {
         self.pay(at, 1)?;
         match (left, right) {
@@ -451,6 +488,9 @@ impl<'a> Evaluation<'a> {
             (Value::List(left), Value::List(right)) => {
                 if left.len() != right.len() {
                     return Ok(false);
+                }
+                if left.is_unordered() || right.is_unordered() {
+                    return self.same_items(at, &**left, &**right);
                 }
                 for position in 0..left.len() {
                     let (Some(left), Some(right)) = (left.item(position), right.item(position)) else {

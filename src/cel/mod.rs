@@ -3,9 +3,9 @@
 //!
 //! Semantics are those of the specification: `&&` and `||` take the answer of one side even if the other fails,
 //! equality between types is false, integers are 64 bits and overflow is an error.
-//! A [`Language`] names the variables and functions beyond the core, and says whether there are doubles and unsigned
-//! integers; a [`Library`] calls the functions.
-//! Not here: bytes, messages, optional values, macros over two names. Each is refused by name.
+//! A [`Language`] names the variables and functions beyond the core, and says whether there are doubles, unsigned integers
+//! and optional steps; a [`Library`] calls the functions.
+//! Not here: bytes, messages, macros over two names. Each is refused. Null stands for an optional value that is not there.
 //!
 //! Why not the crate `cel`: it cannot be stopped in the middle of an evaluation, its values are copied in before one
 //! begins, it iterates maps in the order of a hash, and it is 125 to 230 KB of a page whose budget is 700. Here a value may be
@@ -63,8 +63,8 @@ pub enum Fault {
 pub struct Language<'l> {
     pub names: &'l [&'l str],
     pub functions: &'l [Signature],
-    /// There are doubles and unsigned integers.
-    pub has_all_numbers: bool,
+    /// There are doubles, unsigned integers, and steps that need not lead anywhere: `a.?b`.
+    pub is_full: bool,
 }
 
 /// A function of a library.
@@ -109,9 +109,13 @@ pub enum Expr {
     Map(Vec<(Node, Node)>),
     Name(String),
     Select(Box<Node>, String),
+    /// `a.?b`: null if there is no such field.
+    TrySelect(Box<Node>, String),
     /// `has(a.b)`
     Has(Box<Node>, String),
     Index(Box<Node>, Box<Node>),
+    /// `a[?b]`
+    TryIndex(Box<Node>, Box<Node>),
     Call(Function, Vec<Node>),
     Not(Box<Node>),
     Negate(Box<Node>),
@@ -184,6 +188,10 @@ pub trait Sequence<'a> {
         self.len() == 0
     }
     fn item(&self, position: usize) -> Option<Value<'a>>;
+    /// Items in another order are the same list.
+    fn is_unordered(&self) -> bool {
+        false
+    }
 }
 
 #[derive(Clone)]

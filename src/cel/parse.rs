@@ -82,7 +82,7 @@ fn tokens(source: &str, language: &Language) -> Result<Vec<(usize, Token)>, Mist
             out.push((at, Token::Text(text)));
             at += length;
         } else if c.is_ascii_digit() {
-            let read = if language.has_all_numbers { number(rest) } else { None };
+            let read = if language.is_full { number(rest) } else { None };
             let read = read.map_or_else(|| integer(rest).map(|(int, length)| (Token::Int(int), length)), Ok);
             let (token, length) = read.map_err(|message| syntax(at, message))?;
             out.push((at, token));
@@ -376,24 +376,33 @@ impl Parser<'_> {
 
     fn members(&mut self, mut node: Node) -> Parsed {
         let depth = self.depth;
+        // After a step that need not lead anywhere, none of the following need.
+        let mut is_optional = false;
         loop {
             let at = self.at();
             if self.take_if(".") {
                 self.deeper()?;
+                is_optional |= self.language.is_full && self.take_if("?");
                 let at = self.at();
                 let Token::Name(name) = self.take() else {
                     return Err(syntax(at, "expected a field or function after `.`"));
                 };
                 node = if self.take_if("(") {
+                    is_optional = false;
                     self.method(at, node, &name)?
+                } else if is_optional {
+                    Node { at, expr: Expr::TrySelect(Box::new(node), name) }
                 } else {
                     Node { at, expr: Expr::Select(Box::new(node), name) }
                 };
             } else if self.take_if("[") {
                 self.deeper()?;
-                let index = self.expression()?;
+                is_optional |= self.language.is_full && self.take_if("?");
+                let index = Box::new(self.expression()?);
                 self.expect("]")?;
-                node = Node { at, expr: Expr::Index(Box::new(node), Box::new(index)) };
+                let of = Box::new(node);
+                let expr = if is_optional { Expr::TryIndex(of, index) } else { Expr::Index(of, index) };
+                node = Node { at, expr };
             } else {
                 self.depth = depth;
                 return Ok(node);
@@ -424,6 +433,7 @@ impl Parser<'_> {
                 "null" => Expr::Null,
                 _ if self.take_if("(") => return self.function(at, &name),
                 _ if self.locals.contains(&name) || self.language.names.contains(&name.as_str()) => Expr::Name(name),
+                _ if self.spaced(&name).is_some() => return self.spaced_call(at, &name),
                 _ => {
                     let known = self.language.names.join(", ");
                     let message = format!("unknown name `{name}`; expected one of {known}");
@@ -492,6 +502,26 @@ impl Parser<'_> {
 
     fn signature(&self, name: &str, is_method: bool) -> Option<&Signature> {
         self.language.functions.iter().find(|known| known.name == name && known.is_method == is_method)
+    }
+
+    /// A function of a named space: `sets.contains`.
+    fn spaced(&self, space: &str) -> Option<Signature> {
+        let name = |ahead: usize| match self.tokens.get(self.next + ahead) {
+            Some((_, Token::Name(name))) => Some(&name[..]),
+            _ => None,
+        };
+        let is_mark = |ahead: usize, mark: &str| matches!(self.tokens.get(self.next + ahead), Some((_, Token::Mark(found))) if *found == mark);
+        let whole = format!("{space}.{}", name(1).filter(|_| is_mark(0, ".") && is_mark(2, "("))?);
+        self.signature(&whole, false).copied()
+    }
+
+    fn spaced_call(&mut self, at: usize, space: &str) -> Parsed {
+        let signature = self.spaced(space);
+        (0..3).for_each(|_| drop(self.take()));
+        match signature {
+            Some(signature) => self.library_call(at, signature, Vec::new()),
+            None => Err(self.mistake("expected a function".to_owned())),
+        }
     }
 
     fn library_call(&mut self, at: usize, signature: Signature, receiver: Vec<Node>) -> Parsed {

@@ -42,7 +42,7 @@ fn evaluated(source: &str) -> String {
             Value::Map(object) => format!("{:?}", object.names()),
         }
     }
-    let language = Language { names: &NAMES, functions: &[], has_all_numbers: false };
+    let language = Language { names: &NAMES, functions: &[], is_full: false };
     let tree = match parse(source, &language) {
         Ok(tree) => tree,
         Err(mistake) => return format!("!{}: {}", mistake.at, mistake.message),

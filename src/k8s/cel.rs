@@ -4,10 +4,14 @@
 //! adds to it, objects as values, and the words of cel-go for what is wrong.
 //!
 //! Simplified: names and functions are checked when an expression is compiled, fields where their types are known
-//! ([`types`]); other errors of types show when it is evaluated. The functions of IP addresses, URLs, formats and sets
-//! are not built, nor is the authorizer; optional values are no type of their own, and null stands for none. Cost is counted in steps of our own.
+//! ([`types`]); other errors of types show when it is evaluated. The functions of named formats and of
+//! semantic versions are not built, nor macros over two names; optional values are no type of their own, and null stands for
+//! none. Cost is counted in steps of our own.
 
+mod authorizer;
+mod formatting;
 mod library;
+mod network;
 #[cfg(test)]
 mod tests;
 pub mod types;
@@ -23,6 +27,7 @@ use crate::cel::{self, Fault, Language, Mistake, Node, Object, Value};
 use library::FUNCTIONS;
 use types::Type;
 
+pub use authorizer::{Authorizer, Question, Verdict};
 pub(in crate::k8s) use values::parse_duration;
 
 /// Steps that one evaluation may take.
@@ -35,6 +40,9 @@ pub struct Program {
     tree: Arc<Node>,
     names: Vec<String>,
 }
+
+/// A variable of policies that is no JSON.
+const AUTHORIZER: &str = "authorizer";
 
 /// Names of types are values too: `type(x) == string`.
 const TYPES: [&str; 9] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"];
@@ -50,7 +58,11 @@ pub fn compile(source: &str, names: &[&str]) -> Result<Program, String> {
 pub fn compile_typed(source: &str, variables: &[(&str, Type)], expected: Option<&str>) -> Result<Program, String> {
     let mut names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
     names.extend(TYPES);
-    let language = Language { names: &names, functions: &FUNCTIONS, has_all_numbers: true };
+    let mut functions = FUNCTIONS.to_vec();
+    if names.contains(&AUTHORIZER) {
+        functions.extend(authorizer::FUNCTIONS);
+    }
+    let language = Language { names: &names, functions: &functions, is_full: true };
     let tree = cel::parse(source, &language).map_err(|mistake| show(source, &mistake))?;
     let found = types::check(&tree, variables).map_err(|mistake| show(source, &mistake))?;
     if let (Some(expected), Some(found)) = (expected, found.name())
@@ -84,8 +96,28 @@ impl Program {
         variables: &BTreeMap<&str, (&Json, Option<&Json>)>,
         fuel: u64,
     ) -> (Result<Json, String>, u64) {
+        self.run(variables, fuel, None)
+    }
+
+    /// The value over variables in JSON, with somebody who answers `authorizer`.
+    pub fn evaluate_asking(
+        &self,
+        variables: &BTreeMap<String, Json>,
+        authorizer: &dyn Authorizer,
+    ) -> Result<Json, String> {
+        let typed = variables.iter().map(|(name, value)| (&name[..], (value, None))).collect();
+        self.run(&typed, FUEL, Some(authorizer)).0
+    }
+
+    fn run(
+        &self,
+        variables: &BTreeMap<&str, (&Json, Option<&Json>)>,
+        fuel: u64,
+        authorizer: Option<&dyn Authorizer>,
+    ) -> (Result<Json, String>, u64) {
         let names = Variables { known: &self.names, values: variables };
-        let outcome = cel::eval_with(&self.tree, &names, &library::Kubernetes, fuel.min(FUEL));
+        let library = library::Kubernetes { authorizer };
+        let outcome = cel::eval_with(&self.tree, &names, &library, fuel.min(FUEL));
         let value = outcome.result.map_err(|mistake| words(&mistake));
         (value.and_then(|value| values::to_json(&value)), outcome.spent)
     }
@@ -105,6 +137,7 @@ impl<'a> Object<'a> for Variables<'a> {
     fn field(&self, name: &str) -> Option<Value<'a>> {
         match self.values.get(name) {
             Some((value, schema)) => Some(values::of_json(value, *schema)),
+            None if name == AUTHORIZER => Some(values::opaque(authorizer::Asking(authorizer::Question::default()))),
             None if self.known.iter().any(|known| known == name) => Some(Value::Null),
             None => TYPES.iter().find(|known| **known == name).map(|name| values::type_value(name)),
         }
@@ -147,10 +180,14 @@ fn words(mistake: &Mistake) -> String {
         Fault::Overload => "no such overload".to_owned(),
         Fault::NoKey(key) => format!("no such key: {key}"),
         Fault::Index(index) => format!("index out of bounds: {index}"),
+        Fault::Overflow if mistake.message.starts_with("uint") => "unsigned integer overflow".to_owned(),
         Fault::Overflow => "integer overflow".to_owned(),
         Fault::DivisionByZero => "division by zero".to_owned(),
         Fault::ModulusByZero => "modulus by zero".to_owned(),
         Fault::OutOfFuel => "operation cancelled: actual cost limit exceeded".to_owned(),
+        Fault::Other if mistake.message == "this string is no int" => {
+            "type conversion error from 'string' to 'int'".to_owned()
+        }
         Fault::Syntax | Fault::Other => mistake.message.clone(),
     }
 }

@@ -3,18 +3,28 @@
 //! Upstream: `k8s.io/apiserver/pkg/cel/library` and `github.com/google/cel-go/ext`.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use regex_lite::{Regex, RegexBuilder};
 use serde_json::Number;
 
+use super::authorizer::{self, Authorizer};
 use super::values::{
-    self, Amount, Duration, NANOS, Timestamp, opaque, parse_duration, parse_time, truncated, type_value,
+    self, Amount, Duration, NANOS, Network, Timestamp, Url, opaque, parse_duration, parse_time, truncated, type_value,
 };
+use super::{formatting, network};
 use crate::cel::{Fault, Library, Sequence, Signature, Value};
 use crate::k8s::meta::quantity::Quantity;
+use crate::k8s::meta::status::quote;
 use crate::k8s::meta::time::{Precision, Time};
 
-pub struct Kubernetes;
+/// The functions, and who answers `authorizer`.
+pub struct Kubernetes<'l> {
+    pub authorizer: Option<&'l dyn Authorizer>,
+}
+
+/// A library without a request.
+const PLAIN: Kubernetes = Kubernetes { authorizer: None };
 
 const fn global(name: &'static str, arguments: usize) -> Signature {
     Signature { name, is_method: false, arguments: (arguments, arguments) }
@@ -24,7 +34,7 @@ const fn method(name: &'static str, fewest: usize, most: usize) -> Signature {
     Signature { name, is_method: true, arguments: (fewest, most) }
 }
 
-pub const FUNCTIONS: [Signature; 51] = [
+pub const FUNCTIONS: [Signature; 86] = [
     global("type", 1),
     global("dyn", 1),
     global("double", 1),
@@ -35,6 +45,31 @@ pub const FUNCTIONS: [Signature; 51] = [
     global("quantity", 1),
     global("isQuantity", 1),
     global("matches", 2),
+    global("ip", 1),
+    global("isIP", 1),
+    global("ip.isCanonical", 1),
+    global("cidr", 1),
+    global("isCIDR", 1),
+    global("url", 1),
+    global("isURL", 1),
+    method("family", 0, 0),
+    method("isUnspecified", 0, 0),
+    method("isLoopback", 0, 0),
+    method("isLinkLocalMulticast", 0, 0),
+    method("isLinkLocalUnicast", 0, 0),
+    method("isGlobalUnicast", 0, 0),
+    method("containsIP", 1, 1),
+    method("containsCIDR", 1, 1),
+    method("ip", 0, 0),
+    method("masked", 0, 0),
+    method("prefixLength", 0, 0),
+    method("getScheme", 0, 0),
+    method("getHost", 0, 0),
+    method("getHostname", 0, 0),
+    method("getPort", 0, 0),
+    method("getEscapedPath", 0, 0),
+    method("getQuery", 0, 0),
+    method("format", 1, 1),
     method("matches", 1, 1),
     method("charAt", 1, 1),
     method("indexOf", 1, 2),
@@ -47,6 +82,16 @@ pub const FUNCTIONS: [Signature; 51] = [
     method("substring", 1, 2),
     method("trim", 0, 0),
     method("reverse", 0, 0),
+    method("sort", 0, 0),
+    method("distinct", 0, 0),
+    method("flatten", 0, 0),
+    global("lists.range", 1),
+    global("sets.contains", 2),
+    global("sets.equivalent", 2),
+    global("sets.intersects", 2),
+    global("strings.quote", 1),
+    global("optional.of", 1),
+    global("optional.none", 0),
     method("find", 1, 1),
     method("findAll", 1, 2),
     method("isSorted", 0, 0),
@@ -57,7 +102,7 @@ pub const FUNCTIONS: [Signature; 51] = [
     method("isInteger", 0, 0),
     method("asInteger", 0, 0),
     method("asApproximateFloat", 0, 0),
-    method("sign", 0, 0),
+    global("sign", 1),
     method("add", 1, 1),
     method("sub", 1, 1),
     method("isLessThan", 1, 1),
@@ -81,13 +126,16 @@ pub const FUNCTIONS: [Signature; 51] = [
 /// Bytes of text times bytes of pattern that one search may take.
 const SEARCH_MAX: usize = 1 << 27;
 
+/// Items of a list that is made of nothing.
+const RANGE_MAX: usize = 10_000;
+
 type Answer<'a> = Result<Value<'a>, (Fault, String)>;
 
 fn wrong<'a>(message: impl Into<String>) -> Answer<'a> {
     Err((Fault::Other, message.into()))
 }
 
-impl Library for Kubernetes {
+impl Library for Kubernetes<'_> {
     fn call<'a>(&self, name: &str, arguments: &[Value<'a>]) -> Answer<'a> {
         let overload = || Err((Fault::Overload, "no such overload".to_owned()));
         match arguments {
@@ -95,6 +143,14 @@ impl Library for Kubernetes {
             [value] if name == "hasValue" => Ok(Value::Bool(!matches!(value, Value::Null))),
             [Value::Null, other] if name == "orValue" => Ok(other.clone()),
             [value, _] if name == "orValue" => Ok(value.clone()),
+            [] => Ok(Value::Null),
+            [value] if name == "optional.of" => Ok(value.clone()),
+            [Value::Int(count)] if name == "lists.range" => {
+                match usize::try_from(*count).ok().filter(|count| *count <= RANGE_MAX) {
+                    Some(count) => Ok(Value::list((0..count as i64).map(Value::Int).collect())),
+                    None => wrong(format!("range of {count} items")),
+                }
+            }
             [Value::Null] if name == "value" => wrong("optional.none() dereference"),
             [value] if name == "value" => Ok(value.clone()),
             [value] if matches!(name, "type" | "dyn" | "int" | "string" | "double" | "uint" | "bool") => {
@@ -103,9 +159,18 @@ impl Library for Kubernetes {
             [Value::Text(text)] if matches!(name, "duration" | "timestamp" | "quantity" | "isQuantity") => {
                 parse(name, text)
             }
-            [Value::Text(text), rest @ ..] => texts(name, text, rest).unwrap_or_else(overload),
+            [Value::Text(pattern), Value::List(arguments)] if name == "format" => {
+                formatting::format(pattern, &**arguments)
+            }
+            [Value::Text(text), rest @ ..] => {
+                let made = if rest.is_empty() { network::make(name, text) } else { None };
+                made.or_else(|| texts(name, text, rest)).unwrap_or_else(overload)
+            }
             [Value::List(list), rest @ ..] => lists(name, &**list, rest).unwrap_or_else(overload),
             [Value::Opaque(value), rest @ ..] => {
+                if let Some(answer) = authorizer::call(self.authorizer, name, &**value, rest) {
+                    return answer;
+                }
                 let value = value.as_any();
                 let answer = if let Some(Amount(amount)) = value.downcast_ref() {
                     amounts(name, amount, rest)
@@ -113,6 +178,10 @@ impl Library for Kubernetes {
                     durations(name, *nanos, rest)
                 } else if let Some(Timestamp(time)) = value.downcast_ref() {
                     moments(name, *time, rest)
+                } else if let Some(network) = value.downcast_ref::<Network>() {
+                    network::of_network(name, network, rest)
+                } else if let Some(url) = value.downcast_ref::<Url>() {
+                    network::of_url(name, url, rest)
                 } else {
                     None
                 };
@@ -184,7 +253,7 @@ fn parse<'a>(name: &str, text: &str) -> Answer<'a> {
         },
         "duration" => match parse_duration(text) {
             Some(nanos) => Ok(opaque(Duration(nanos))),
-            None => wrong(format!("time: invalid duration {}", crate::k8s::meta::status::quote(text))),
+            None => wrong(format!("time: invalid duration {}", quote(text))),
         },
         _ => match parse_time(text) {
             Ok(time) => Ok(opaque(Timestamp(time))),
@@ -236,7 +305,7 @@ fn texts<'a>(name: &str, text: &str, rest: &[Value<'a>]) -> Option<Answer<'a>> {
         ("lowerAscii", []) => Value::text(text.to_ascii_lowercase()),
         ("upperAscii", []) => Value::text(text.to_ascii_uppercase()),
         ("trim", []) => Value::text(text.trim().to_owned()),
-        ("reverse", []) => Value::text(text.chars().rev().collect::<String>()),
+        ("strings.quote", []) => Value::text(quote(text)),
         ("replace", [Value::Text(old), Value::Text(new)]) => Value::text(text.replace(&**old, new)),
         ("replace", [Value::Text(old), Value::Text(new), Value::Int(limit)]) => match usize::try_from(*limit) {
             Ok(limit) => Value::text(text.replacen(&**old, new, limit)),
@@ -270,7 +339,15 @@ fn texts<'a>(name: &str, text: &str, rest: &[Value<'a>]) -> Option<Answer<'a>> {
 fn split<'a>(text: &str, separator: &str, limit: usize) -> Value<'a> {
     let parts: Vec<String> = match (limit, separator) {
         (0, _) => Vec::new(),
-        (_, "") => text.chars().map(String::from).collect(),
+        (limit, "") => {
+            let (mut parts, mut rest) = (Vec::new(), text);
+            while let Some(c) = rest.chars().next().filter(|_| parts.len() + 1 < limit) {
+                parts.push(String::from(c));
+                rest = &rest[c.len_utf8()..];
+            }
+            parts.extend((!rest.is_empty()).then(|| rest.to_owned()));
+            parts
+        }
         (limit, _) => text.splitn(limit, separator).map(str::to_owned).collect(),
     };
     Value::list(parts.into_iter().map(Value::text).collect())
@@ -334,6 +411,40 @@ fn lists<'a>(name: &str, list: &dyn Sequence<'a>, rest: &[Value<'a>]) -> Option<
             }
         }
         ("reverse", []) => Value::list(items.into_iter().rev().collect()),
+        ("sort", []) => {
+            // All must have an order with the first.
+            items.iter().try_for_each(|item| order(item, &items[0]).map(drop))?;
+            let mut items = items;
+            items.sort_by(|one, other| order(one, other).unwrap_or(Ordering::Equal));
+            Value::list(items)
+        }
+        ("distinct", []) => {
+            let mut seen = BTreeSet::new();
+            let is_new = |item: &Value<'a>| values::to_json(item).is_ok_and(|item| seen.insert(sorted(item)));
+            Value::list(items.into_iter().filter(is_new).collect())
+        }
+        ("flatten", []) => {
+            let mut flat = Vec::new();
+            for item in items {
+                match item {
+                    Value::List(inner) => flat.extend((0..inner.len()).filter_map(|place| inner.item(place))),
+                    other => flat.push(other),
+                }
+            }
+            Value::list(flat)
+        }
+        ("sets.contains" | "sets.equivalent" | "sets.intersects", [Value::List(other)]) => {
+            let set = |items: Vec<Value<'a>>| -> BTreeSet<String> {
+                items.iter().filter_map(|item| values::to_json(item).ok()).map(sorted).collect()
+            };
+            let other = set((0..other.len()).filter_map(|place| other.item(place)).collect());
+            let own = set(items);
+            Value::Bool(match name {
+                "sets.contains" => own.is_superset(&other),
+                "sets.equivalent" => own == other,
+                _ => !own.is_disjoint(&other),
+            })
+        }
         _ => return None,
     };
     Some(Ok(answer))
@@ -355,17 +466,21 @@ fn sum<'a>(items: &[Value<'a>]) -> Option<Answer<'a>> {
                     _ => return Some(Err((Fault::Overflow, "double overflow".to_owned()))),
                 }
             }
-            (Some(one @ Value::Opaque(_)), other @ Value::Opaque(_)) => {
-                match Kubernetes.call("+", &[one, other.clone()]) {
-                    Ok(sum) => sum,
-                    refused => return Some(refused),
-                }
-            }
+            (Some(one @ Value::Opaque(_)), other @ Value::Opaque(_)) => match PLAIN.call("+", &[one, other.clone()]) {
+                Ok(sum) => sum,
+                refused => return Some(refused),
+            },
             _ => return None,
         };
         total = Some(next);
     }
     Some(Ok(total.unwrap_or(Value::Int(0))))
+}
+
+/// The text of a value whatever the order of its fields.
+fn sorted(mut value: serde_json::Value) -> String {
+    value.sort_all_objects();
+    value.to_string()
 }
 
 /// Equality of what has parts is that of their JSON.
@@ -415,6 +530,20 @@ fn approximate(amount: &Quantity) -> String {
     format!("{sign}{}.{:03}", milli.unsigned_abs() / 1000, milli.unsigned_abs() % 1000)
 }
 
+/// How far a time zone is from UTC, in seconds: `+02:00`.
+fn offset(zone: &str) -> Option<i64> {
+    if matches!(zone, "UTC" | "Z" | "") {
+        return Some(0);
+    }
+    let (sign, rest) = match zone.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, zone.strip_prefix('+').unwrap_or(zone)),
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let part = |text: &str| text.parse::<i64>().ok().filter(|number| (0..60).contains(number));
+    Some(sign * (part(hours)? * 3600 + part(minutes)? * 60))
+}
+
 fn durations<'a>(name: &str, nanos: i64, rest: &[Value<'a>]) -> Option<Answer<'a>> {
     let answer = match (name, rest) {
         ("getHours", []) => Value::Int(nanos / (3600 * NANOS)),
@@ -444,7 +573,7 @@ fn shifted<'a>(time: Time, nanos: i64) -> Answer<'a> {
     Ok(opaque(Timestamp(Time { seconds, nanos: (rest % NANOS) as u32 })))
 }
 
-/// The parts of a moment in UTC; of other places only what they are called is known.
+/// The parts of a moment, in UTC or so far from it.
 fn moments<'a>(name: &str, time: Time, rest: &[Value<'a>]) -> Option<Answer<'a>> {
     match (name, rest) {
         ("+", [Value::Opaque(other)]) => {
@@ -462,9 +591,10 @@ fn moments<'a>(name: &str, time: Time, rest: &[Value<'a>]) -> Option<Answer<'a>>
             let seconds = time.seconds.checked_sub(other.seconds)?.checked_mul(NANOS)?;
             return Some(Ok(opaque(Duration(seconds + i64::from(time.nanos) - i64::from(other.nanos)))));
         }
-        (_, [Value::Text(zone)]) if &**zone != "UTC" && &**zone != "Z" => {
-            return Some(wrong(format!("unknown time zone {zone}")));
-        }
+        (_, [Value::Text(zone)]) => match offset(zone) {
+            Some(seconds) => return moments(name, Time { seconds: time.seconds.saturating_add(seconds), ..time }, &[]),
+            None => return Some(wrong(format!("unknown time zone {zone}"))),
+        },
         _ => {}
     }
     let text = time.format(Precision::Seconds);

@@ -128,3 +128,27 @@ fn which_variables_are_named() {
     assert!(program.mentions("oldSelf"));
     assert!(!compile("self.oldSelf == 1", &["self", "oldSelf"]).unwrap().mentions("oldSelf"));
 }
+
+#[test]
+fn who_may_do_what() {
+    struct Gate;
+    impl Authorizer for Gate {
+        fn check(&self, question: &Question) -> Verdict {
+            let is_allowed = question.verb == "get" && question.resource == "pods" && question.namespace == "a";
+            Verdict { is_allowed, reason: format!("{:?}", question.account) }
+        }
+
+        fn requested(&self) -> Question {
+            Question { resource: "pods".to_owned(), namespace: "a".to_owned(), ..Question::default() }
+        }
+    }
+    let asked = |source: &str| compile(source, &["object", "authorizer"])?.evaluate_asking(&BTreeMap::new(), &Gate);
+    assert_eq!(asked("authorizer.group('').resource('pods').namespace('a').check('get').allowed()"), Ok(json!(true)));
+    assert_eq!(asked("authorizer.group('').resource('pods').namespace('b').check('get').allowed()"), Ok(json!(false)));
+    assert_eq!(asked("authorizer.requestResource.check('get').allowed()"), Ok(json!(true)));
+    assert_eq!(asked("authorizer.path('/healthz').check('get').allowed()"), Ok(json!(false)));
+    let reason = "authorizer.serviceAccount('x', 'y').group('').resource('pods').check('get').reason()";
+    assert_eq!(asked(reason), Ok(json!("Some((\"x\", \"y\"))")));
+    assert_eq!(asked("authorizer.allowed()"), Err("no such overload".to_owned()));
+    assert!(compile("object.check('x')", &["object"]).is_err());
+}

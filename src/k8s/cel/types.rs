@@ -5,7 +5,7 @@
 
 use serde_json::Value as Json;
 
-use super::values::unescape;
+use super::values::{parse_duration, parse_time, unescape};
 use crate::cel::{Expr, Fault, Function, Macro, Mistake, Node, Operator};
 
 /// What is known of a value before it is there.
@@ -108,8 +108,16 @@ fn parts(node: &Node) -> Vec<&Node> {
     match &node.expr {
         Expr::List(items) | Expr::Call(_, items) => items.iter().collect(),
         Expr::Map(entries) => entries.iter().flat_map(|(key, value)| [key, value]).collect(),
-        Expr::Select(inner, _) | Expr::Has(inner, _) | Expr::Not(inner) | Expr::Negate(inner) => vec![inner],
-        Expr::Index(one, other) | Expr::Binary(_, one, other) | Expr::And(one, other) | Expr::Or(one, other) => {
+        Expr::Select(inner, _)
+        | Expr::TrySelect(inner, _)
+        | Expr::Has(inner, _)
+        | Expr::Not(inner)
+        | Expr::Negate(inner) => vec![inner],
+        Expr::Index(one, other)
+        | Expr::TryIndex(one, other)
+        | Expr::Binary(_, one, other)
+        | Expr::And(one, other)
+        | Expr::Or(one, other) => {
             vec![one, other]
         }
         Expr::Choose(condition, yes, no) => vec![condition, yes, no],
@@ -127,7 +135,7 @@ struct Checker<'t> {
 impl<'t> Checker<'t> {
     fn ty(&mut self, node: &Node) -> Result<Type<'t>, Mistake> {
         match &node.expr {
-            Expr::Null => Ok(Type::Any),
+            Expr::Null => Ok(Type::Named("null")),
             Expr::Bool(_) => Ok(Type::Named("bool")),
             Expr::Int(_) => Ok(Type::Named("int")),
             Expr::Uint(_) => Ok(Type::Named("uint")),
@@ -148,6 +156,10 @@ impl<'t> Checker<'t> {
                 Ok(known.map_or(Type::Any, |(_, ty)| ty.clone()))
             }
             Expr::Select(of, field) => self.ty(of)?.field(node.at.saturating_sub(1), field),
+            Expr::TrySelect(of, field) => {
+                self.ty(of)?.field(node.at.saturating_sub(2), field)?;
+                Ok(Type::Any)
+            }
             Expr::Has(of, field) => {
                 self.ty(of)?.field(node.at + "has".len(), field)?;
                 Ok(Type::Named("bool"))
@@ -156,8 +168,14 @@ impl<'t> Checker<'t> {
                 self.ty(index)?;
                 Ok(self.ty(of)?.item())
             }
+            Expr::TryIndex(of, index) => {
+                self.ty(index)?;
+                self.ty(of)?;
+                Ok(Type::Any)
+            }
             Expr::Call(function, arguments) => {
                 let types = arguments.iter().map(|argument| self.ty(argument)).collect::<Result<Vec<_>, _>>()?;
+                check_literals(*function, arguments)?;
                 Ok(result_of(*function, &types))
             }
             Expr::Not(inner) => self.bools(node.at, "!_", &[inner]),
@@ -210,12 +228,17 @@ impl<'t> Checker<'t> {
             Operator::In => "@in",
         };
         let is_number = |ty: &Type| matches!(ty, Type::Named("int" | "uint" | "double"));
-        let plain = |ty: &Type| matches!(ty, Type::Named("bool" | "int" | "uint" | "double" | "string"));
+        let plain = |ty: &Type| matches!(ty, Type::Named("bool" | "int" | "uint" | "double" | "string" | "null"));
         match (operator, &types) {
             (Operator::In, [one, Type::List(item)]) if plain(one) && plain(item) && *one != **item => {
                 Err(no_overload(at, name, &types))
             }
             (Operator::In, _) => Ok(Type::Named("bool")),
+            (
+                Operator::Equal | Operator::Unequal,
+                [Type::List(_) | Type::Map(_), Type::Named("null")]
+                | [Type::Named("null"), Type::List(_) | Type::Map(_)],
+            ) => Err(no_overload(at, name, &types)),
             (Operator::Equal | Operator::Unequal, [one, other]) => match plain(one) && plain(other) && one != other {
                 true => Err(no_overload(at, name, &types)),
                 false => Ok(Type::Named("bool")),
@@ -235,15 +258,30 @@ impl<'t> Checker<'t> {
     }
 }
 
+/// What is written out must be right at once.
+fn check_literals(function: Function, arguments: &[Node]) -> Result<(), Mistake> {
+    let Function::Other(name) = function else { return Ok(()) };
+    let Some(Node { at, expr: Expr::Text(text) }) = arguments.last() else { return Ok(()) };
+    let is_right = match name {
+        "matches" => regex_lite::Regex::new(text).is_ok(),
+        "duration" => parse_duration(text).is_some(),
+        "timestamp" => parse_time(text).is_ok(),
+        _ => true,
+    };
+    if is_right { Ok(()) } else { Err(mistake(*at, format!("invalid {name} argument"))) }
+}
+
 fn result_of<'t>(function: Function, arguments: &[Type<'t>]) -> Type<'t> {
     let name = match function {
         Function::Size | Function::Int => "int",
         Function::Contains | Function::StartsWith | Function::EndsWith => "bool",
         Function::String => "string",
         Function::Other(name) => match name {
-            "matches" | "hasValue" | "isQuantity" | "isSorted" | "isInteger" | "isLessThan" | "isGreaterThan"
-            | "bool" => "bool",
-            "charAt" | "join" | "lowerAscii" | "upperAscii" | "replace" | "substring" | "trim" | "find" => "string",
+            "matches" | "hasValue" | "isIP" | "isCIDR" | "isURL" | "containsIP" | "containsCIDR" | "isQuantity"
+            | "isSorted" | "isInteger" | "isLessThan" | "isGreaterThan" | "bool" => "bool",
+            "charAt" | "format" | "join" | "lowerAscii" | "upperAscii" | "replace" | "substring" | "trim" | "find" => {
+                "string"
+            }
             "lastIndexOf" | "indexOf" | "sign" | "compareTo" | "asInteger" => "int",
             "double" | "asApproximateFloat" => "double",
             "split" | "findAll" => return Type::List(Box::new(Type::Named("string"))),

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use serde_json::{Map, Number, Value as Json};
@@ -21,7 +22,7 @@ pub fn of_json<'a>(value: &'a Json, schema: Option<&'a Json>) -> Value<'a> {
             _ => Value::Double(number.clone()),
         },
         Json::String(text) => of_text(text, schema),
-        Json::Array(items) => Value::List(Rc::new(List { items, item: schema.and_then(|schema| schema.get("items")) })),
+        Json::Array(items) => Value::List(Rc::new(List { items, schema })),
         Json::Object(fields) => Value::Map(Rc::new(Fields { fields, schema })),
     }
 }
@@ -42,7 +43,7 @@ fn of_text<'a>(text: &'a str, schema: Option<&'a Json>) -> Value<'a> {
 
 struct List<'a> {
     items: &'a [Json],
-    item: Option<&'a Json>,
+    schema: Option<&'a Json>,
 }
 
 impl<'a> Sequence<'a> for List<'a> {
@@ -51,7 +52,13 @@ impl<'a> Sequence<'a> for List<'a> {
     }
 
     fn item(&self, position: usize) -> Option<Value<'a>> {
-        self.items.get(position).map(|item| of_json(item, self.item))
+        let inner = self.schema.and_then(|schema| schema.get("items"));
+        self.items.get(position).map(|item| of_json(item, inner))
+    }
+
+    fn is_unordered(&self) -> bool {
+        let list_type = self.schema.and_then(|schema| schema["x-kubernetes-list-type"].as_str());
+        matches!(list_type, Some("set" | "map"))
     }
 }
 
@@ -76,7 +83,8 @@ impl<'a> Object<'a> for Fields<'a> {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.fields.contains_key(name) || unescape(name).is_some_and(|name| self.fields.contains_key(&name))
+        let is_there = |name: &str| self.fields.get(name).is_some_and(|value| !value.is_null());
+        is_there(name) || unescape(name).is_some_and(|name| is_there(&name))
     }
 
     fn names(&self) -> Vec<Cow<'a, str>> {
@@ -166,6 +174,10 @@ pub fn show_opaque(value: &dyn Opaque) -> String {
             0 => time.format(Precision::Seconds),
             _ => time.format(Precision::Micros),
         }
+    } else if let Some(network) = value.downcast_ref::<Network>() {
+        network.show()
+    } else if let Some(url) = value.downcast_ref::<Url>() {
+        url.text.clone()
     } else if let Some(TypeName(name)) = value.downcast_ref() {
         (*name).to_owned()
     } else {
@@ -187,6 +199,20 @@ pub struct Amount(pub Quantity);
 pub struct Duration(pub i64);
 /// `timestamp('2026-01-01T00:00:00Z')`
 pub struct Timestamp(pub Time);
+/// `ip('10.0.0.1')`, or with bits `cidr('10.0.0.0/8')`.
+#[derive(Clone)]
+pub struct Network {
+    pub address: IpAddr,
+    pub bits: Option<u8>,
+}
+/// `url('https://example.com/a')`
+pub struct Url {
+    pub text: String,
+    pub scheme: String,
+    pub host: String,
+    pub path: String,
+    pub query: String,
+}
 /// `type(x)`
 pub struct TypeName(pub &'static str);
 
@@ -214,6 +240,8 @@ macro_rules! opaque_value {
 opaque_value!(Amount, "kubernetes.Quantity", |one, other| one.0.cmp_value(&other.0));
 opaque_value!(Duration, "google.protobuf.Duration", |one, other| one.0.cmp(&other.0));
 opaque_value!(Timestamp, "google.protobuf.Timestamp", |one, other| one.0.cmp(&other.0));
+opaque_value!(Network, "net.IP", |one, other| one.order(other));
+opaque_value!(Url, "kubernetes.URL", |one, other| one.text.cmp(&other.text));
 opaque_value!(TypeName, "type", |one, other| one.0.cmp(other.0));
 
 /// A moment with or without a fraction of a second.

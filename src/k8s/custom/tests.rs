@@ -53,6 +53,40 @@ fn definitions_and_instances_as_the_libraries_judge_them() {
     assert!(count > 190, "{count} cases");
 }
 
+#[test]
+fn rules_as_the_libraries_judge_them() {
+    const RECORDED: &str = include_str!("../../../tests/testdata/k8s/recorded/expressions.jsonl");
+    let mut lines = RECORDED.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let world = lines.next().unwrap();
+    let mut count = 0;
+    for case in lines {
+        let mut schema = world["schema"].clone();
+        schema["properties"]["spec"]["x-kubernetes-validations"] = json!([{"rule": case["rule"]}]);
+        let definition = ships(&schema);
+        let version = Version::of(&definition, "v1").unwrap();
+        let mut object = world["object"].clone();
+        version.settle(Schema::kubernetes(), &mut object).unwrap();
+        let texts: Vec<String> = version.check(&object).iter().map(ToString::to_string).collect();
+        assert_eq!(Value::from(texts), case["errors"], "{}", case["rule"]);
+        count += 1;
+    }
+    assert!(count > 180, "{count} rules");
+}
+
+#[test]
+fn rules_have_a_budget() {
+    let items = json!({"type": "array", "items": {"type": "integer", "x-kubernetes-validations": [{"rule":
+        "[1, 2, 3, 4, 5, 6, 7, 8, 9].all(a, [1, 2, 3, 4, 5, 6, 7, 8, 9].all(b, [1, 2, 3, 4, 5, 6, 7, 8, 9].all(c, \
+         [1, 2, 3, 4, 5, 6, 7, 8, 9].all(d, a + b + c + d + self > 0))))"}]}});
+    let definition = ships(&json!({"type": "object", "properties": {"spec": items}}));
+    let object =
+        json!({"apiVersion": "example.com/v1", "kind": "Ship", "metadata": {"name": "a"}, "spec": vec![1; 100_000]});
+    let errors = Version::of(&definition, "v1").unwrap().check(&object);
+    let last = errors.last().unwrap().to_string();
+    assert!(last.contains("cost"), "{last}");
+    assert!(errors.len() < 3, "{} errors", errors.len());
+}
+
 fn defined(object: Value) -> Value {
     let schema = Schema::kubernetes();
     let message = schema.kind("apiextensions.k8s.io/v1", "CustomResourceDefinition").unwrap();

@@ -252,7 +252,9 @@ fn sets(old: &[Value], new: &[Value], options: Options) -> Lists {
     let places: BTreeMap<String, usize> =
         new.iter().enumerate().rev().map(|(place, item)| (item.to_string(), place)).collect();
     items.sort_by_key(|item| places.get(&item.to_string()).copied());
-    let wants_order = (options.deletions && !deletions.is_empty()) || (options.changes && old != new);
+    // Upstream has sorted the old list by now, and so says the order of one that was not sorted, though nothing changed.
+    let is_same = sorted(old).into_iter().map(|(_, item)| item).eq(new.iter().cloned());
+    let wants_order = (options.deletions && !deletions.is_empty()) || (options.changes && !is_same);
     let order = if wants_order { new.to_vec() } else { Vec::new() };
     Lists { items, deletions, order }
 }
