@@ -88,12 +88,14 @@ enum Rules {
     All,
     /// Probes of health.
     Probes,
-    /// Verbs, group, resources, and whether what has no namespace counts.
-    Resources(&'static [(&'static [&'static str], &'static str, &'static [&'static str], bool)]),
+    Resources(&'static [ResourceRule]),
 }
 
+/// Verbs, group, resources, and whether what has no namespace counts.
+type ResourceRule = (&'static [&'static str], &'static str, &'static [&'static str], bool);
+
 const GET_AND_WRITE: &[&str] = &["get", "create", "update"];
-const LEASES: Rules = Rules::Resources(&[(GET_AND_WRITE, "coordination.k8s.io", &["leases"], false)]);
+const LEASES: ResourceRule = (GET_AND_WRITE, "coordination.k8s.io", &["leases"], false);
 const EVERYBODY: &[&str] = &["group:system:unauthenticated", "group:system:authenticated"];
 
 const SCHEMAS: [Schema; 13] = [
@@ -119,7 +121,7 @@ const SCHEMAS: [Schema; 13] = [
         precedence: 100,
         distinguisher: "ByUser",
         subjects: &["user:system:kube-controller-manager", "user:system:kube-scheduler", "account:*"],
-        rules: LEASES,
+        rules: Rules::Resources(&[LEASES]),
     },
     Schema {
         name: "endpoint-controller",
@@ -139,7 +141,7 @@ const SCHEMAS: [Schema; 13] = [
         precedence: 200,
         distinguisher: "ByUser",
         subjects: &["account:*"],
-        rules: LEASES,
+        rules: Rules::Resources(&[(GET_AND_WRITE, "", &["endpoints", "configmaps"], false), LEASES]),
     },
     Schema {
         name: "system-node-high",

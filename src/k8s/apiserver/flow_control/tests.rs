@@ -71,6 +71,12 @@ fn requests_find_their_level() {
     let accounts = ["system:serviceaccounts", "system:authenticated"];
     let robot = "system:serviceaccount:default:robot";
     check(robot, &accounts, "get", "pods", "default", ["service-accounts", "workload-low", robot]);
+    let dns = "system:serviceaccount:kube-system:coredns";
+    let place = ["workload-leader-election", "leader-election", dns];
+    check(dns, &accounts, "get", "configmaps", "kube-system", place);
+    let endpoints = "system:serviceaccount:kube-system:endpoint-controller";
+    let place = ["endpoint-controller", "workload-high", endpoints];
+    check(endpoints, &accounts, "update", "endpoints", "default", place);
     let probe =
         Attributes { is_resource: false, path: "/readyz/etcd".to_owned(), ..attributes("", &some, "get", "", "") };
     assert_eq!(control.classify(&probe).schema, "probes");
