@@ -76,7 +76,7 @@ impl ApiServer {
         endpoint.prepare_for_create(&mut object, &work.attributes.user.clone());
         let object = self.settle(&endpoint, object)?;
         let object = self.allocate(&endpoint, object)?;
-        pass_validation(work, endpoint.validate(&object, None))?;
+        pass_validation(work, endpoint.validate("", &object, None))?;
         self.judge(now, work, write, Some(&object), None)?;
         write.key = endpoint.key(&work.attributes.namespace, metadata::text(&object, "name"));
         Ok(Outcome::Create(object))
@@ -103,7 +103,7 @@ impl ApiServer {
         }
         metadata::set(&mut object, "resourceVersion", metadata::text(old, "resourceVersion"));
         let object = self.settle(&endpoint, object)?;
-        pass_validation(work, endpoint.validate(&object, Some(old)))?;
+        pass_validation(work, endpoint.validate(&subresource, &object, Some(old)))?;
         self.judge(now, work, write, Some(&object), Some(old))?;
         if is_gone(&endpoint, &object) {
             return Ok(Outcome::Remove(object));

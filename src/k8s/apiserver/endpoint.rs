@@ -164,10 +164,10 @@ impl Endpoint {
     }
 
     /// What is wrong with an object that is new, or that is to take the place of another.
-    pub fn validate(&self, object: &Value, old: Option<&Value>) -> Result<(), Status> {
+    pub fn validate(&self, subresource: &str, object: &Value, old: Option<&Value>) -> Result<(), Status> {
         let errors = match old {
             None => validation::create(self.0, object),
-            Some(old) => validation::update(self.0, object, old),
+            Some(old) => validation::update_by(self.0, subresource, object, old),
         };
         if errors.is_empty() {
             return Ok(());

@@ -83,7 +83,7 @@ fn ephemeral_containers() {
             "spec.ephemeralContainers[0].ports: Forbidden: cannot be set for an Ephemeral Container",
         ],
     );
-    check_change_by("binding", POD, &POD.replace("spec: {", "spec: {nodeName: n, "), &[]);
+    check_change_by("binding", POD, &POD.replace("spec: {", "spec: {nodeName: node, "), &[]);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn statuses() {
             "status.collisionCount: Invalid value: 0: cannot be decremented",
         ],
     );
-    let namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: n}, spec: {finalizers: [kubernetes]}, status: {phase: Active}}";
+    let namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}, spec: {finalizers: [kubernetes]}, status: {phase: Active}}";
     check_change_by(
         "status",
         namespace,
