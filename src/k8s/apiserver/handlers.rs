@@ -23,7 +23,7 @@ impl ApiServer {
     pub(super) fn handle(&mut self, at: Moment, id: RequestId, out: &mut Outbox) {
         let Some(work) = self.works.get(&id) else { return };
         if !work.attributes.is_resource {
-            let response = self.non_resource(work);
+            let response = self.non_resource(at, work);
             return self.finish(at, id, Micros(20), response, out);
         }
         let (attributes, verb) = (&work.attributes, work.attributes.verb.clone());
@@ -54,7 +54,7 @@ impl ApiServer {
         self.go_on(at, id, out);
     }
 
-    fn non_resource(&self, work: &Work) -> HttpResponse {
+    fn non_resource(&self, at: Moment, work: &Work) -> HttpResponse {
         let path = work.attributes.path.trim_end_matches('/');
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let served = Served { custom: &[], has_metrics: false };
@@ -67,6 +67,7 @@ impl ApiServer {
             }
             ["version"] => Some(self.version()),
             ["healthz" | "livez" | "readyz"] => return self.health(path, work),
+            ["openapi", rest @ ..] => return openapi::answer(work, rest, at.now),
             ["api"] => return discover(work, served, true),
             ["apis"] => return discover(work, served, false),
             ["api", version] => discovery::resource_list(served, "", version),
