@@ -16,10 +16,12 @@ mod cron;
 mod extensions;
 mod metadata;
 mod networking;
+mod pod_updates;
 mod pods;
 mod rbac;
 mod scaling;
 mod services;
+mod status;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -50,6 +52,25 @@ pub fn update(resource: &Resource, object: &Value, old: &Value) -> Vec<FieldErro
     metadata::check_update(&mut errors, object, old);
     check(&mut errors, resource, object);
     check_change(&mut errors, resource, object, old);
+    errors.0
+}
+
+/// The same of a write to a subresource. Most follow the rules of their kind.
+pub fn update_by(resource: &Resource, subresource: &str, object: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    match (resource.group, resource.kind, subresource) {
+        ("", "Pod", "binding") => {}
+        ("", "Pod", "ephemeralcontainers") => {
+            metadata::check_update(&mut errors, object, old);
+            pods::check(&mut errors, object);
+            pod_updates::check_ephemeral(&mut errors, object, old);
+        }
+        (_, kind, "status") if status::has_rules(kind) => {
+            metadata::check_update(&mut errors, object, old);
+            status::check(&mut errors, kind, object, old);
+        }
+        _ => return update(resource, object, old),
+    }
     errors.0
 }
 
@@ -121,7 +142,7 @@ fn check_core(errors: &mut Errors, kind: &str, object: &Value) {
 /// What may not change, and what may change in one direction only.
 fn check_change(errors: &mut Errors, resource: &Resource, object: &Value, old: &Value) {
     match (resource.group, resource.kind) {
-        ("", "Pod") => pods::check_update(errors, object, old),
+        ("", "Pod") => pod_updates::check(errors, object, old),
         ("", "ConfigMap" | "Secret") => core::check_configuration_update(errors, object, old),
         ("", "Service") => services::check_update(errors, object, old),
         ("", "Node") => cluster::check_node_update(errors, object, old),

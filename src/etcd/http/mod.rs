@@ -16,7 +16,7 @@ use crate::sim::{EPOCH_SECONDS, SimTime};
 use bytes::Bytes;
 use std::sync::Arc;
 
-mod date;
+pub mod date;
 pub mod fetch;
 pub mod listener;
 

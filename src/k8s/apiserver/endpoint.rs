@@ -416,7 +416,7 @@ impl Endpoint {
     pub fn validate(&self, subresource: &str, object: &Value, old: Option<&Value>) -> Result<(), Status> {
         let errors = match (self, old) {
             (Endpoint::BuiltIn(resource), None) => validation::create(resource, object),
-            (Endpoint::BuiltIn(resource), Some(old)) => validation::update(resource, object, old),
+            (Endpoint::BuiltIn(resource), Some(old)) => validation::update_by(resource, subresource, object, old),
             (Endpoint::Custom(custom), None) => custom.schema().check(object),
             (Endpoint::Custom(custom), Some(old)) if subresource == "status" => {
                 custom.schema().check_status_update(object, old)

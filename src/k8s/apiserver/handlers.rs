@@ -3,6 +3,7 @@
 use super::discovery::{self, Served};
 use super::endpoint::Endpoint;
 use super::negotiation::{self, Accepted, Clause, Media};
+use super::openapi::{CustomDocument, CustomKind};
 use super::server::{ApiServer, Moment};
 use super::work::{RequestId, Stage, Then, Work};
 use super::{Outbox, openapi, respond};
@@ -12,7 +13,7 @@ use crate::k8s::meta::status::{Qualified, Status};
 use crate::sim::Micros;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// The version that the server says it is.
 pub const VERSION: &str = "v1.35.2";
@@ -24,7 +25,7 @@ impl ApiServer {
     pub(super) fn handle(&mut self, at: Moment, id: RequestId, out: &mut Outbox) {
         let Some(work) = self.works.get(&id) else { return };
         if !work.attributes.is_resource {
-            let response = self.non_resource(work);
+            let response = self.non_resource(at, work);
             return self.finish(at, id, Micros(20), response, out);
         }
         let (attributes, verb) = (&work.attributes, work.attributes.verb.clone());
@@ -55,7 +56,7 @@ impl ApiServer {
         self.go_on(at, id, out);
     }
 
-    fn non_resource(&self, work: &Work) -> HttpResponse {
+    fn non_resource(&self, at: Moment, work: &Work) -> HttpResponse {
         let path = work.attributes.path.trim_end_matches('/');
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let custom = self.discovered();
@@ -69,17 +70,12 @@ impl ApiServer {
             }
             ["version"] => Some(self.version()),
             ["healthz" | "livez" | "readyz"] => return self.health(path, work),
+            ["openapi", rest @ ..] => return openapi::answer(work, rest, &self.custom_documents(), at.now),
             ["api"] => return discover(work, served, true),
             ["apis"] => return discover(work, served, false),
             ["api", version] => discovery::resource_list(served, "", version),
             ["apis", group] => discovery::group(served, group),
             ["apis", group, version] => discovery::resource_list(served, group, version),
-            ["openapi", "v3"] => Some(openapi::index(&self.custom_hashes())),
-            ["openapi", "v3", "api", version] => openapi::document("", version),
-            ["openapi", "v3", "apis", group, version] => {
-                openapi::document(group, version).or_else(|| self.custom_document(group, version))
-            }
-            ["openapi", "v2"] => Some(openapi::v2_document(&[])),
             ["openid", "v1", "jwks"] => Some(keys.json_web_keys()),
             [".well-known", "openid-configuration"] => {
                 Some(keys.openid_configuration(&format!("{}/openid/v1/jwks", keys.issuer)))
@@ -102,27 +98,20 @@ impl ApiServer {
         custom.collect()
     }
 
-    /// The OpenAPI document of a group version that only definitions serve.
-    fn custom_document(&self, group: &str, version: &str) -> Option<Value> {
-        let own = self.custom_endpoints().filter(|endpoint| (endpoint.group(), endpoint.version()) == (group, version));
-        let kinds: Vec<openapi::CustomKind> = own
-            .filter_map(|endpoint| match endpoint {
-                Endpoint::Custom(custom) => Some(custom.described()),
-                Endpoint::BuiltIn(_) => None,
-            })
-            .collect();
-        (!kinds.is_empty()).then(|| openapi::custom_document(group, version, &kinds))
-    }
-
-    /// Where the documents of definitions' group versions are, and their hashes.
-    fn custom_hashes(&self) -> Vec<(String, String)> {
-        let versions: BTreeSet<(&str, &str)> =
-            self.custom_endpoints().map(|endpoint| (endpoint.group(), endpoint.version())).collect();
-        let hashed = versions.into_iter().filter_map(|(group, version)| {
-            let document = self.custom_document(group, version)?;
-            Some((openapi::path_of(group, version), openapi::hash(&document)))
-        });
-        hashed.collect()
+    /// The OpenAPI documents of the group versions that only definitions serve.
+    fn custom_documents(&self) -> Vec<CustomDocument> {
+        let mut kinds: BTreeMap<(&str, &str), Vec<CustomKind>> = BTreeMap::new();
+        for endpoint in self.custom_endpoints() {
+            if let Endpoint::Custom(custom) = endpoint {
+                kinds.entry((endpoint.group(), endpoint.version())).or_default().push(custom.described());
+            }
+        }
+        let document = |((group, version), kinds): ((&str, &str), Vec<CustomKind>)| CustomDocument {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            document: openapi::custom_document(group, version, &kinds),
+        };
+        kinds.into_iter().map(document).collect()
     }
 
     fn version(&self) -> Value {

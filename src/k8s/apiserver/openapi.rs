@@ -6,6 +6,7 @@
 //!
 //! Simplified: descriptions are our own, and few; no value is enumerated.
 
+mod answers;
 mod custom;
 mod descriptions;
 mod paths;
@@ -20,15 +21,15 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha512};
 
+use super::handlers::VERSION;
 use crate::k8s::json;
 use crate::k8s::registry::{self, Resource};
 use crate::k8s::schema::Schema;
 
+pub use answers::CustomDocument;
+pub(super) use answers::answer;
 pub use custom::{CustomKind, custom_document};
 pub use v2::document as v2_document;
-
-/// What the documents call the version of the server.
-pub const VERSION: &str = "v1.33.0";
 
 /// `GET /openapi/v3`: where each group version's document is, and by which hash clients may keep it. `custom` are the group
 /// versions of definitions, as `apis/example.com/v1`, with the hashes of their documents.
@@ -58,6 +59,12 @@ pub fn document(group: &str, version: &str) -> Option<Value> {
 /// The hash of a document.
 pub fn hash(document: &Value) -> String {
     Sha512::digest(json::to_string(document)).iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// The hash of a built-in document.
+pub fn hash_of(group: &str, version: &str) -> Option<&'static str> {
+    let path = path_of(group, version);
+    hashes().iter().find(|(own, _)| *own == path).map(|(_, hash)| &hash[..])
 }
 
 /// The path of a group version: `api/v1`, `apis/apps/v1`.

@@ -26,6 +26,7 @@ pub(super) fn check_spec(errors: &mut Errors, spec: &Value, field: &str) {
             }
         }
     }
+    check_ephemeral(errors, &spec["ephemeralContainers"], &at("ephemeralContainers"), &volumes, &mut seen);
     errors.one_of(&at("restartPolicy"), text(spec, "restartPolicy"), &["Always", "OnFailure", "Never"]);
     let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
     errors.one_of(&at("dnsPolicy"), text(spec, "dnsPolicy"), &policies);
@@ -92,6 +93,54 @@ fn check_container(errors: &mut Errors, container: &Value, field: &str, volumes:
     check_environment(errors, &container["env"], &at("env"));
     check_mounts(errors, &container["volumeMounts"], &at("volumeMounts"), volumes);
     check_resources(errors, &container["resources"], &at("resources"));
+}
+
+/// What a container for looking around may not have.
+const NOT_EPHEMERAL: [&str; 8] = [
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+];
+
+fn check_ephemeral(errors: &mut Errors, list: &Value, field: &str, volumes: &[String], seen: &mut Vec<String>) {
+    let others = seen.clone();
+    for (field, container) in indexed(list, field) {
+        check_container(errors, container, &field, volumes, false);
+        unique(errors, seen, &format!("{field}.name"), text(container, "name"));
+        let target = text(container, "targetContainerName");
+        if !target.is_empty() && !others.iter().any(|name| name == target) {
+            errors.add(&format!("{field}.targetContainerName"), FieldErrorKind::NotFound(target.into()));
+        }
+        let why = "cannot be set for an Ephemeral Container";
+        for name in NOT_EPHEMERAL {
+            if !is_empty(&container[name]) {
+                errors.forbidden(&format!("{field}.{name}"), why);
+            }
+        }
+        for (field, mount) in indexed(&container["volumeMounts"], &format!("{field}.volumeMounts")) {
+            for name in ["subPath", "subPathExpr"] {
+                if !text(mount, name).is_empty() {
+                    errors.forbidden(&format!("{field}.{name}"), why);
+                }
+            }
+        }
+    }
+}
+
+/// Whether it is what Go has where nothing was said.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
 }
 
 fn check_ports(errors: &mut Errors, ports: &Value, field: &str) {
@@ -200,37 +249,5 @@ fn check_probe(errors: &mut Errors, probe: &Value, field: &str, must_succeed_onc
     }
     if must_succeed_once && probe["successThreshold"].as_i64().is_some_and(|count| count != 1) {
         errors.invalid(&format!("{field}.successThreshold"), probe["successThreshold"].clone(), "must be 1");
-    }
-}
-
-/// Of a pod that runs little may change.
-///
-/// Simplified: upstream adds the difference, in a form that no two versions share.
-pub(super) fn check_update(errors: &mut Errors, pod: &Value, old: &Value) {
-    let may_differ = |pod: &Value| {
-        let mut spec = pod["spec"].clone();
-        let mut forget = |list: &str, name: &str| {
-            for container in spec[list].as_array_mut().into_iter().flatten() {
-                container.as_object_mut().map(|container| container.remove(name));
-            }
-        };
-        forget("containers", "image");
-        forget("initContainers", "image");
-        if let Some(spec) = spec.as_object_mut() {
-            spec.remove("activeDeadlineSeconds");
-            spec.remove("tolerations");
-        }
-        spec
-    };
-    if may_differ(pod) != may_differ(old) {
-        let fields = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,\
-            `spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
-            `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-        errors.forbidden("spec", fields);
-    }
-    let tolerations = |pod: &Value| pod["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
-    let new = tolerations(pod);
-    if tolerations(old).iter().any(|toleration| !new.contains(toleration)) {
-        errors.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds");
     }
 }

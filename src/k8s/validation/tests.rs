@@ -1,6 +1,7 @@
 //! Objects that are refused, and why.
 
 mod kinds;
+mod updates;
 
 use super::*;
 use crate::k8s::schema::Schema;
@@ -25,9 +26,14 @@ fn check(text: &str, expect: &[&str]) {
 
 #[track_caller]
 fn check_change(old: &str, new: &str, expect: &[&str]) {
+    check_change_by("", old, new, expect);
+}
+
+#[track_caller]
+fn check_change_by(subresource: &str, old: &str, new: &str, expect: &[&str]) {
     let ((resource, old), (_, mut new)) = (read(old), read(new));
     new["metadata"]["resourceVersion"] = "1".into();
-    let errors: Vec<String> = update(resource, &new, &old).iter().map(ToString::to_string).collect();
+    let errors: Vec<String> = update_by(resource, subresource, &new, &old).iter().map(ToString::to_string).collect();
     assert_eq!(errors, expect);
 }
 

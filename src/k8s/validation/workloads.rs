@@ -1,6 +1,6 @@
 //! Controllers of pods: what they select must be what they make.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Errors, cron, entries, pods, text};
 use crate::k8s::meta::labels::{Labels, Selector};
@@ -156,16 +156,13 @@ fn check_job(errors: &mut Errors, spec: &Value, field: &str) {
 }
 
 pub(super) fn check_update(errors: &mut Errors, kind: &str, object: &Value, old: &Value) {
+    let started = !old["status"]["startTime"].is_null();
     let (new, old) = (&object["spec"], &old["spec"]);
     match kind {
         "Deployment" | "ReplicaSet" | "DaemonSet" => {
             errors.immutable("spec.selector", &new["selector"], &old["selector"])
         }
-        "Job" => {
-            for name in ["completions", "selector", "template", "completionMode"] {
-                errors.immutable(&format!("spec.{name}"), &new[name], &old[name]);
-            }
-        }
+        "Job" => check_job_update(errors, new, old, started),
         "StatefulSet" => {
             let fixed = |spec: &Value| {
                 let mut spec = spec.clone();
@@ -191,5 +188,37 @@ pub(super) fn check_update(errors: &mut Errors, kind: &str, object: &Value, old:
             }
         }
         _ => {}
+    }
+}
+
+/// A job that waits and never ran may still be sent elsewhere; one with numbered pods may become larger or smaller.
+fn check_job_update(errors: &mut Errors, new: &Value, old: &Value, started: bool) {
+    let is_elastic = |spec: &Value| spec["completionMode"] == "Indexed" && spec["completions"] == spec["parallelism"];
+    if !(is_elastic(new) && is_elastic(old)) {
+        errors.immutable("spec.completions", &new["completions"], &old["completions"]);
+    }
+    errors.immutable("spec.selector", &new["selector"], &old["selector"]);
+    let waits = old["suspend"] == true && !started;
+    let fixed = |spec: &Value| {
+        let mut template = spec["template"].clone();
+        if let Some(Value::Object(pod)) = template.get_mut("spec").filter(|_| waits) {
+            ["nodeSelector", "tolerations", "schedulingGates"].iter().for_each(|name| drop(pod.shift_remove(*name)));
+            if let Some(Value::Object(affinity)) = pod.get_mut("affinity") {
+                affinity.shift_remove("nodeAffinity");
+            }
+            if pod.get("affinity").is_some_and(|affinity| affinity == &json!({})) {
+                pod.shift_remove("affinity");
+            }
+        }
+        if let Some(Value::Object(metadata)) = template.get_mut("metadata").filter(|_| waits) {
+            ["annotations", "labels"].iter().for_each(|name| drop(metadata.shift_remove(*name)));
+        }
+        template
+    };
+    if fixed(new) != fixed(old) {
+        errors.invalid("spec.template", new["template"].clone(), "field is immutable");
+    }
+    for name in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
+        errors.immutable(&format!("spec.{name}"), &new[name], &old[name]);
     }
 }
