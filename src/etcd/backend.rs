@@ -108,7 +108,7 @@ impl Backend {
     ///
     /// It fails only on what bbolt would not take either: a key of more than 32 KiB in one of the smaller buckets.
     pub fn database(&self) -> Result<Bytes, WriteError> {
-        let mut writer = Writer::new();
+        let mut writer = Writer::sized(usize::try_from(self.store.db_size_in_use()).unwrap_or(0));
         let mut tables = self.tables.clone();
         self.note_compaction(&mut tables);
         for name in bucket::ALL {

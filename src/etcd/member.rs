@@ -277,7 +277,7 @@ impl Member {
         let mut wal = Wal::create(begun.node_id, begun.cluster_id, cluster.snapshots.segment_bytes, out);
         if !begun.entries.is_empty() {
             wal.save(&begun.entries, Some(&begun.hard_state), out);
-            out.fact(Fact::Appended { entries: begun.entries.clone() });
+            out.fact(Fact::Appended { entries: begun.entries.as_slice().into() });
         }
         let mut member = Member::new(cluster, machine, begun, None, seed, now, out);
         member.wal = wal;
@@ -715,7 +715,7 @@ impl Member {
                 self.stopped = true;
                 out.fact(Fact::Panicked { why: event.to_string() });
             }
-            out.fact(Fact::Raft(event));
+            out.fact(Fact::Raft(Arc::new(event)));
         }
     }
 
@@ -731,7 +731,10 @@ impl Member {
         }
         let fsync_before_ack = self.cluster.rules.hold(Rule::FsyncBeforeAck);
         if leads || !fsync_before_ack {
-            let (first, later) = split_messages(std::mem::take(&mut ready.messages), fsync_before_ack);
+            // What may go out before the disk is done, and what acknowledges and must wait for it. With the rule switched
+            // off, nothing waits.
+            let at_once = |message: &raft::Message| !fsync_before_ack || message.may_precede_write();
+            let (first, later) = raft::split_messages(std::mem::take(&mut ready.messages), at_once);
             self.send_all(at, first, out);
             ready.messages = later;
         }
@@ -1051,12 +1054,6 @@ fn conf_change(entry: &Entry) -> Option<ConfChange> {
         AnyConfChange::V1(change) => Some(change),
         AnyConfChange::V2(_) => None,
     }
-}
-
-/// What may go out before the disk is done, and what acknowledges and must wait for it. With the rule switched off,
-/// nothing waits.
-fn split_messages(messages: Vec<raft::Message>, fsync_before_ack: bool) -> (Vec<raft::Message>, Vec<raft::Message>) {
-    messages.into_iter().partition(|message| !fsync_before_ack || message.may_precede_write())
 }
 
 /// The entries with which every member of a new cluster begins: one for each member, already committed.

@@ -11,6 +11,7 @@
 
 use crate::raft;
 use crate::sim;
+use std::sync::Arc;
 
 pub mod api;
 pub mod applier;
@@ -92,10 +93,11 @@ pub enum Fact {
     Panicked {
         why: String,
     },
-    Raft(raft::RaftEvent),
+    /// Shared, since it is large and facts are kept by the hundred thousand.
+    Raft(Arc<raft::RaftEvent>),
     /// Entries were added to a member's log, not yet durable: from `first` on.
     Appended {
-        entries: Vec<raft::Entry>,
+        entries: Arc<[raft::Entry]>,
     },
     /// Entries up to here are durable on the member.
     Persisted {

@@ -14,7 +14,7 @@ use crate::etcd::api::{Request, Response};
 use crate::etcd::client::{ClientId, WatchKey};
 use crate::etcd::wire::CallId;
 use crate::etcd::{Fact, apply};
-use crate::raft::{Entry, EntryId, EventKind, Index, RaftEvent, Term};
+use crate::raft::{Entry, EntryId, EventKind, Index, Term};
 use crate::sim::{EventId, HostId, SimTime};
 use imbl::{OrdMap, Vector};
 use std::cmp::Ordering;
@@ -180,7 +180,10 @@ impl Check {
                 self.logs[usize::from(host.0)] = covered.map(|(entry, _)| entry.term).collect();
                 None
             }
-            Fact::Raft(RaftEvent { kind: EventKind::BecameLeader { term }, .. }) => self.elected(host, *term),
+            Fact::Raft(event) => match event.kind {
+                EventKind::BecameLeader { term } => self.elected(host, term),
+                _ => None,
+            },
             Fact::Appended { entries } => entries.iter().find_map(|entry| self.appended(host, entry)),
             Fact::Committed { index, term } => {
                 self.committed = self.committed.max((*index, *term));

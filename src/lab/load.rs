@@ -55,6 +55,8 @@ pub struct Load {
     cluster: Arc<Cluster>,
     members: Vec<Member>,
     client: Client,
+    /// Empty, between two steps.
+    out: Outbox,
     sent: u64,
     done: u64,
     /// Keys that were put.
@@ -81,7 +83,8 @@ impl Default for Load {
         let endpoints =
             cluster.peers.iter().map(|Peer { machine, .. }| (machine.client_url.clone(), Address::Host(machine.host)));
         let client = Client::new(ClientId(1), endpoints.collect(), None);
-        let mut load = Load { sim, cluster, members, client, sent: 0, done: 0, written: 0, received: 0 };
+        let out = Outbox::default();
+        let mut load = Load { sim, cluster, members, client, out, sent: 0, done: 0, written: 0, received: 0 };
         while load.sim.now() < STARTED {
             load.step();
         }
@@ -150,15 +153,15 @@ impl Load {
         out.drain().for_each(|effect| {
             self.sim.perform(host, effect);
         });
+        self.out = out;
     }
 
     fn step(&mut self) {
-        let mut out = Outbox::default();
-        let occurrence = self.sim.step();
+        let Some(occurrence) = self.sim.step() else { return };
+        let mut out = std::mem::take(&mut self.out);
         let at = Moment { now: self.sim.now(), event: self.sim.current() };
         let host = match occurrence {
-            None => return,
-            Some(Occurrence::Delivered { to, from, message }) => {
+            Occurrence::Delivered { to, from, message } => {
                 match self.members.get_mut(usize::from(to.0)) {
                     Some(member) => member.receive(at, from, &message, &mut out),
                     None => {
@@ -169,11 +172,11 @@ impl Load {
                 }
                 to
             }
-            Some(Occurrence::Woken { host, note: Note::Member(note) }) => {
+            Occurrence::Woken { host, note: Note::Member(note) } => {
                 self.members[usize::from(host.0)].wake(at, note, &mut out);
                 host
             }
-            Some(Occurrence::Woken { host, note: Note::Client(_, note) }) => {
+            Occurrence::Woken { host, note: Note::Client(_, note) } => {
                 self.client.wake(at.now, note, &mut out);
                 host
             }

@@ -135,6 +135,8 @@ pub struct Lab {
     chronicle: Chronicle,
     gauges: Gauges,
     versions: [u64; Topic::ALL.len()],
+    /// Empty: the room that was needed before.
+    spare: etcd::Outbox,
 }
 
 /// The etcd process of a machine.
@@ -228,6 +230,7 @@ impl Lab {
             inputs: 0,
             chronicle: Chronicle::default(),
             gauges: Gauges::default(),
+            spare: etcd::Outbox::default(),
             versions: [0; Topic::ALL.len()],
         }
     }
@@ -509,14 +512,15 @@ impl Lab {
 
     fn at_member(&mut self, host: HostId, act: impl FnOnce(&mut Member, etcd::Moment, &mut etcd::Outbox)) {
         let at = self.moment();
-        let mut out = etcd::Outbox::default();
         let Process::Running(member) = &mut self.members[usize::from(host.0)] else { return };
+        let mut out = std::mem::take(&mut self.spare);
         act(member, at, &mut out);
         let stopped = member.has_stopped();
         if stopped {
             member.kill(&mut out);
         }
         self.perform(host, &mut out);
+        self.spare = out;
         if stopped {
             self.end_process(host);
         }

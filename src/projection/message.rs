@@ -7,7 +7,7 @@ use crate::etcd::wire::{Frame, LeaseAsk, LeaseTell};
 use crate::etcd::{Fact, Wire};
 use crate::k8s::apiserver;
 use crate::lab::{self, Lab, TraceEvent};
-use crate::raft::{self, EventKind, MessageType, RaftEvent, StateType};
+use crate::raft::{self, EventKind, MessageType, StateType};
 use crate::sim::trace::{Loss, What};
 use crate::sim::{EventId, HostId, PacketId, SimTime};
 
@@ -314,7 +314,7 @@ fn api_server_telling(name: &str, fact: &apiserver::Fact) -> Option<String> {
 
 fn etcd_telling(lab: &Lab, name: &str, fact: &Fact) -> Option<String> {
     match fact {
-        Fact::Raft(RaftEvent { kind, .. }) => raft_telling(lab, name, kind),
+        Fact::Raft(event) => raft_telling(lab, name, &event.kind),
         Fact::Refused { why } => Some(format!("{name} refuses to start: {why}")),
         Fact::Panicked { why } => Some(format!("{name} stopped: {why}")),
         Fact::Removed => Some(format!("{name} stopped: {}", crate::etcd::REMOVED)),

@@ -15,7 +15,7 @@ use crate::etcd::wire::Frame;
 use crate::etcd::{self, Fact, MemberNote, Wire};
 use crate::k8s::apiserver;
 use crate::lab::{self, Lab, Mark, Note, TraceEvent};
-use crate::raft::{EventKind, Message, MessageType, RaftEvent};
+use crate::raft::{EventKind, Message, MessageType};
 use crate::sim::trace::What;
 use crate::sim::{EventId, HostId, Micros, SimTime};
 use std::collections::BTreeSet;
@@ -158,8 +158,8 @@ fn begins_election(event: &TraceEvent) -> bool {
     match &event.what {
         What::Sent { message, .. } => matches!(message.as_ref(), Wire::Peer(message)
             if matches!(message.msg_type, MessageType::MsgPreVote | MessageType::MsgVote)),
-        What::Fact(lab::Fact::Etcd(Fact::Raft(RaftEvent { kind, .. }))) => {
-            matches!(kind, EventKind::BecamePreCandidate { .. } | EventKind::BecameCandidate { .. })
+        What::Fact(lab::Fact::Etcd(Fact::Raft(event))) => {
+            matches!(event.kind, EventKind::BecamePreCandidate { .. } | EventKind::BecameCandidate { .. })
         }
         _ => false,
     }
@@ -249,7 +249,7 @@ fn spoken_kind(kind: &EventKind) -> String {
 /// Decisions made at an occurrence that are worth a step of their own.
 fn insights(lab: &Lab, event: &TraceEvent) -> Vec<Step> {
     let decides = |fact: &lab::Fact| {
-        matches!(fact, lab::Fact::Etcd(Fact::Raft(RaftEvent { kind, .. })) if matches!(kind,
+        matches!(fact, lab::Fact::Etcd(Fact::Raft(event)) if matches!(event.kind,
             EventKind::BecameLeader { .. } | EventKind::BecameCandidate { .. } | EventKind::CommitAdvanced { .. }
                 | EventKind::SteppedDownWithoutQuorum | EventKind::AppendRejected { .. }
                 | EventKind::VoteRejected(_) | EventKind::VoteIgnoredInLease { .. }))

@@ -71,7 +71,7 @@ pub use message::{
 pub use progress::{Inflights, Progress, ProgressState, ProgressStatus};
 pub use quorum::{JointConfig, MajorityConfig, VoteResult};
 pub use raft::{Config, Raft, RaftError};
-pub use raw_node::{RawNode, Ready, SnapshotReport};
+pub use raw_node::{RawNode, Ready, SnapshotReport, split_messages};
 pub use read_only::ReadOnlyOption;
 pub use rules::SafetyRules;
 pub use storage::{MemStorage, Storage, StorageError};

@@ -52,8 +52,8 @@ pub struct Ready {
     /// Present if it changed.
     pub hard_state: Option<HardState>,
     pub read_states: Vec<ReadState>,
-    /// To be made durable.
-    pub entries: Vec<Entry>,
+    /// To be made durable. Shared with whoever wants to keep them.
+    pub entries: Arc<[Entry]>,
     /// To be made durable, and given to the state machine.
     pub snapshot: Option<Arc<Snapshot>>,
     /// To be applied.
@@ -74,6 +74,15 @@ impl Message {
     /// May be sent before this member's own write is durable.
     pub fn may_precede_write(&self) -> bool {
         matches!(self.msg_type, MessageType::MsgApp | MessageType::MsgHeartbeat | MessageType::MsgSnap)
+    }
+}
+
+/// Those that are of the first kind, and the others. Mostly all are of one kind, and none is moved.
+pub fn split_messages(messages: Vec<Message>, is_first: impl Fn(&Message) -> bool) -> (Vec<Message>, Vec<Message>) {
+    match messages.iter().filter(|message| is_first(message)).count() {
+        0 => (Vec::new(), messages),
+        count if count == messages.len() => (messages, Vec::new()),
+        _ => messages.into_iter().partition(is_first),
     }
 }
 
@@ -238,14 +247,14 @@ impl<S: Storage> RawNode<S> {
         let mut ready = self.collect();
         let append_response = self.append_response(&ready);
         let apply_response = self.apply_response(&ready);
-        let after_append = std::mem::take(&mut self.raft.messages_after_append);
+        let after_append = self.raft.messages_after_append.drain(..).collect();
         if is_async {
             let append = self.append_message(&ready, after_append, append_response);
             let apply = self.apply_message(&ready, apply_response);
             ready.messages.extend(append.into_iter().chain(apply));
         } else {
             let own = self.raft.config.id;
-            let (to_self, to_others): (Vec<_>, Vec<_>) = after_append.into_iter().partition(|m| m.to == own);
+            let (to_self, to_others) = split_messages(after_append, |m| m.to == own);
             ready.messages.extend(to_others);
             self.steps_on_advance = to_self;
             self.steps_on_advance.extend(append_response.into_iter().chain(apply_response));
@@ -272,7 +281,7 @@ impl<S: Storage> RawNode<S> {
         let applies_unstable = self.applies_unstable();
         let raft = &mut self.raft;
         let (soft_state, hard_state) = (raft.soft_state(), raft.hard_state());
-        let entries = raft.log.unstable.next_entries().to_vec();
+        let entries: Arc<[Entry]> = raft.log.unstable.next_entries().into();
         let prev = self.prev_hard_state;
         Ready {
             must_sync: !entries.is_empty() || hard_state.vote != prev.vote || hard_state.term != prev.term,
@@ -282,7 +291,8 @@ impl<S: Storage> RawNode<S> {
             entries,
             snapshot: raft.log.unstable.next_snapshot().cloned(),
             committed_entries: raft.log.next_committed(applies_unstable),
-            messages: std::mem::take(&mut raft.messages),
+            // The room that they had is used again.
+            messages: raft.messages.drain(..).collect(),
         }
     }
 
@@ -339,7 +349,7 @@ impl<S: Storage> RawNode<S> {
             term: hard_state.term,
             vote: hard_state.vote,
             commit: hard_state.commit,
-            entries: ready.entries.clone(),
+            entries: ready.entries.to_vec(),
             snapshot: ready.snapshot.clone(),
             responses,
             ..Message::default()

@@ -93,8 +93,15 @@ impl<M: Clone, T: Clone, F: Clone> Trace<M, T, F> {
 
     /// The event of this id, unless it is forgotten or was not worth keeping.
     pub fn get(&self, id: EventId) -> Option<&TraceEvent<M, T, F>> {
-        let position = self.events.binary_search_by(|event| event.id.cmp(&id)).ok()?;
-        self.events.get(position)
+        // Every event has an id of its own: as many ids ago it was, so many events ago at most.
+        let ago = usize::try_from(self.last_id().0.checked_sub(id.0)?).ok()?;
+        let end = self.events.len();
+        let (mut low, mut high) = (end.saturating_sub(ago.saturating_add(1)), end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.events.get(middle)?.id < id { low = middle + 1 } else { high = middle }
+        }
+        self.events.get(low).filter(|event| event.id == id)
     }
 
     /// Events with an id above `id`, oldest first.

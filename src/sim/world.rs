@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// What a host wants done, in order. `M` is what it sends, `T` what it tells itself later, `F` what it reports.
 #[derive(Clone, Debug)]
 pub enum Effect<M, T, F> {
-    Send { to: HostId, message: M, bytes: u32, delivery: Delivery, because: Option<EventId> },
+    Send { to: HostId, message: Arc<M>, bytes: u32, delivery: Delivery, because: Option<EventId> },
     Wake { after: Micros, note: T },
     Write { file: FileName, chunk: Bytes },
     Sync { file: FileName, note: T, because: Option<EventId> },
@@ -38,12 +38,13 @@ impl<M, T, F> Default for Outbox<M, T, F> {
 impl<M, T, F> Outbox<M, T, F> {
     /// Sends a message of `bytes` on the wire.
     pub fn send(&mut self, to: HostId, message: M, bytes: u32, delivery: Delivery) {
-        self.effects.push(Effect::Send { to, message, bytes, delivery, because: None });
+        self.effects.push(Effect::Send { to, message: Arc::new(message), bytes, delivery, because: None });
     }
 
     /// Sends a message whose cause is not the occurrence being handled but an earlier event.
     pub fn send_because(&mut self, because: EventId, to: HostId, message: M, bytes: u32, delivery: Delivery) {
-        self.effects.push(Effect::Send { to, message, bytes, delivery, because: Some(because) });
+        let because = Some(because);
+        self.effects.push(Effect::Send { to, message: Arc::new(message), bytes, delivery, because });
     }
 
     /// Hands `note` back after a span.
@@ -107,8 +108,24 @@ pub enum Occurrence<M, T> {
 #[derive(Clone, Debug, Hash)]
 enum Due<T> {
     Arrival(PacketId),
-    Wake { host: HostId, boot: u32, note: T, cause: EventId },
-    Synced { host: HostId, boot: u32, file: FileName, upto: u64, note: T, by: Origin },
+    Wake {
+        host: HostId,
+        boot: u32,
+        note: T,
+        cause: EventId,
+    },
+    /// Rare and large, where small things are moved about.
+    Synced(Box<Synced<T>>),
+}
+
+#[derive(Clone, Debug, Hash)]
+struct Synced<T> {
+    host: HostId,
+    boot: u32,
+    file: FileName,
+    upto: u64,
+    note: T,
+    by: Origin,
 }
 
 /// Where something comes from: its cause, and the input behind it.
@@ -137,6 +154,8 @@ pub struct Sim<M, T, F> {
     /// occurrence that leads to nothing (most ticks) leaves no trace.
     current: EventId,
     root: EventId,
+    /// What a host named last as an earlier cause.
+    named: Origin,
     /// Messages in flight and disk operations under way that go back to an input.
     rooted: u32,
     unrecorded: Option<TraceEvent<M, T, F>>,
@@ -160,6 +179,7 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
             last_event: 0,
             current: EventId::NONE,
             root: EventId::NONE,
+            named: Origin { cause: EventId::NONE, root: EventId::NONE },
             rooted: 0,
             unrecorded: None,
             schedule: Schedule::default(),
@@ -237,7 +257,8 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
             Due::Arrival(packet) => self.arrive(packet),
             // A chain of causes goes back over a timer, but what the learner did does not explain it any more.
             Due::Wake { host, boot, note, cause } => self.wake(host, boot, note, Origin { cause, root: EventId::NONE }),
-            Due::Synced { host, boot, file, upto, note, by } => {
+            Due::Synced(synced) => {
+                let Synced { host, boot, file, upto, note, by } = *synced;
                 self.settle(by.root);
                 let machine = &mut self.machines[usize::from(host.0)];
                 if machine.boot != boot {
@@ -293,11 +314,15 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
     }
 
     /// What the effects of the current event come from, unless the host names an earlier one.
-    fn origin(&self, because: Option<EventId>) -> Origin {
-        match because.filter(|event| *event != self.current) {
-            None => Origin { cause: self.current, root: self.root },
-            Some(cause) => Origin { cause, root: self.trace.get(cause).map_or(EventId::NONE, |event| event.root) },
+    fn origin(&mut self, because: Option<EventId>) -> Origin {
+        let Some(cause) = because.filter(|event| *event != self.current) else {
+            return Origin { cause: self.current, root: self.root };
+        };
+        // The same event is named for everything that a batch leads to.
+        if self.named.cause != cause {
+            self.named = Origin { cause, root: self.trace.get(cause).map_or(EventId::NONE, |event| event.root) };
         }
+        self.named
     }
 
     fn launched(&mut self, root: EventId) {
@@ -333,23 +358,21 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
 
     /// Records a fact about a host as an effect of the current event.
     pub fn fact(&mut self, host: HostId, fact: F) -> EventId {
-        self.follow(host, self.origin(None), What::Fact(fact))
+        let origin = self.origin(None);
+        self.follow(host, origin, What::Fact(fact))
     }
 
     /// Whether there is room for an effect. If not, it is a write, and whoever asked for it has to hear that it failed.
-    pub fn has_room<M2, T2, F2>(&self, host: HostId, effect: &Effect<M2, T2, F2>) -> bool {
+    pub fn has_room<T2, F2>(&self, host: HostId, effect: &Effect<M, T2, F2>) -> bool {
         !(matches!(effect, Effect::Write { .. }) && self.disk(host).full)
     }
 
     /// Carries out one effect of a host. Returns the id of the event that it became, if it is kept in the trace.
-    pub fn perform<M2: Into<M>, T2: Into<T>, F2: Into<F>>(
-        &mut self,
-        host: HostId,
-        effect: Effect<M2, T2, F2>,
-    ) -> EventId {
+    pub fn perform<T2: Into<T>, F2: Into<F>>(&mut self, host: HostId, effect: Effect<M, T2, F2>) -> EventId {
         match effect {
             Effect::Send { to, message, bytes, delivery, because } => {
-                self.send(host, to, message.into(), bytes, delivery, self.origin(because))
+                let origin = self.origin(because);
+                self.send(host, to, message, bytes, delivery, origin)
             }
             Effect::Wake { after, note } => {
                 let boot = self.machines[usize::from(host.0)].boot;
@@ -363,14 +386,15 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                 self.current
             }
             Effect::Sync { file, note, because } => {
+                let origin = self.origin(because);
                 let machine = &mut self.machines[usize::from(host.0)];
                 let boot = machine.boot;
                 let (upto, done, bytes) = machine.disk.begin_sync(file, self.now);
-                let origin = self.origin(because);
                 let cause = self.follow(host, origin, What::Syncing { file, bytes, done });
                 let by = Origin { cause, ..origin };
                 self.launched(by.root);
-                self.schedule.insert(done, Due::Synced { host, boot, file, upto, note: note.into(), by });
+                let synced = Synced { host, boot, file, upto, note: note.into(), by };
+                self.schedule.insert(done, Due::Synced(Box::new(synced)));
                 cause
             }
             Effect::Rename { from, to } => {
@@ -385,8 +409,15 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
         }
     }
 
-    fn send(&mut self, from: HostId, to: HostId, message: M, bytes: u32, delivery: Delivery, by: Origin) -> EventId {
-        let message = Arc::new(message);
+    fn send(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        message: Arc<M>,
+        bytes: u32,
+        delivery: Delivery,
+        by: Origin,
+    ) -> EventId {
         match self.network.fate(self.now, from, to, bytes, delivery) {
             Fate::Arrives(at) => self.launch(from, to, at, bytes, message, by),
             Fate::Twice(first, second) => {
@@ -472,7 +503,8 @@ impl<M: Clone, T: Clone, F: Clone> Sim<M, T, F> {
                     self.schedule.remove(packet.slot);
                     self.settle(packet.root);
                     let lost = What::Lost { packet: packet.id, to: packet.to, why: Loss::Dropped };
-                    self.follow(packet.from, self.origin(None), lost);
+                    let origin = self.origin(None);
+                    self.follow(packet.from, origin, lost);
                 }
             }
         }
