@@ -40,7 +40,7 @@ pub fn resets(group: &str, resource: &str, subresource: &str) -> Set {
             Set::of_fields(&[&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]])
         }
         ("apps", "deployments", "status") => Set::of_fields(&[&["spec"], &["metadata", "labels"]]),
-        ("networking.k8s.io" | "apiextensions.k8s.io" | "admissionregistration.k8s.io", _, "status")
+        ("apiextensions.k8s.io" | "admissionregistration.k8s.io", _, "status")
         | ("flowcontrol.apiserver.k8s.io" | "apiregistration.k8s.io", _, "status") => {
             Set::of_fields(&[&["spec"], &["metadata"]])
         }
