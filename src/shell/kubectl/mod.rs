@@ -20,8 +20,26 @@ mod openapi;
 mod print;
 mod verbose;
 
+mod patches;
+mod wait;
+
+mod apply;
+mod cluster;
+mod config_cmd;
+mod create;
+mod delete;
+mod describe;
+mod edit;
+mod explain;
 mod get;
 mod help;
+mod logs;
+mod nodes;
+mod rollout;
+mod run_pod;
+mod set;
+mod small;
+mod write;
 
 use std::collections::BTreeSet;
 
