@@ -138,7 +138,7 @@ fn client(kube: &mut Kube, info: &Info, dry_run: DryRun, validation: Validation,
     if dry_run == DryRun::Client {
         return print::outcome(kube, output, &current, "configured", dry_run);
     }
-    let patcher = Patcher { dry_run, validation: Some(validation) };
+    let patcher = Patcher { dry_run, validation: Some(validation), version: None };
     let (new, changed) = patcher.patch(kube, info, &current, &modified).map_err(|stop| {
         let before = format!("error when applying patch:\nto:\n{}\nfor: {}: error when patching {}: ", described(info), quote(&info.source), quote(&info.source));
         about(stop, &before)
@@ -171,6 +171,8 @@ fn described(info: &Info) -> String {
 pub struct Patcher {
     pub dry_run: DryRun,
     pub validation: Option<Validation>,
+    /// The version that the object must have.
+    pub version: Option<String>,
 }
 
 impl Patcher {
@@ -195,9 +197,12 @@ impl Patcher {
         let original = last_applied(current).unwrap_or(Value::Null);
         openapi::patch_schema(kube, &info.resource.api_version(), &info.resource.kind)?;
         let kind = patches::kind_of(modified);
-        let patch = patch::three_way(Schema::kubernetes(), kind, &original, modified, current).or_else(fail)?;
+        let mut patch = patch::three_way(Schema::kubernetes(), kind, &original, modified, current).or_else(fail)?;
         if patch.as_object().is_some_and(serde_json::Map::is_empty) {
             return Ok((current.clone(), false));
+        }
+        if let Some(version) = &self.version {
+            patch["metadata"]["resourceVersion"] = version.as_str().into();
         }
         let content = if kind.is_some() { content::STRATEGIC } else { content::MERGE };
         let mut request = info.request("PATCH", accept::JSON).json(content, &patch);

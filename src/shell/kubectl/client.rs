@@ -204,6 +204,9 @@ impl<'a, 'f> Kube<'a, 'f> {
             Entered::Over(_) => Arc::default(),
             Entered::Inside(start) => {
                 let file = KubeConfig::load(&mut self.run, self.args, self.environment)?;
+                for (path, _) in &file.files {
+                    verbose::loaded(self, path);
+                }
                 let config = Arc::new(file.resolve(&mut self.run, self.args)?);
                 self.run.leave_memo(start, Memo::Config(config.clone()));
                 config
@@ -497,15 +500,15 @@ pub fn dress(request: &Request, config: &Config, args: &Args, seed: u64) -> Http
         if !config.client_certificate.is_empty() {
             put(CERTIFICATE_HEADER, &config.client_certificate);
         }
-        let impersonate = &config.impersonate;
-        if !impersonate.user.is_empty() {
-            put("Impersonate-User", &impersonate.user);
-        }
-        if !impersonate.uid.is_empty() {
-            put("Impersonate-Uid", &impersonate.uid);
-        }
-        impersonate.groups.iter().for_each(|group| put("Impersonate-Group", group));
     }
+    let impersonate = &config.impersonate;
+    if !impersonate.user.is_empty() {
+        put("Impersonate-User", &impersonate.user);
+    }
+    if !impersonate.uid.is_empty() {
+        put("Impersonate-Uid", &impersonate.uid);
+    }
+    impersonate.groups.iter().for_each(|group| put("Impersonate-Group", group));
     let mut request = request.clone();
     if let Some(timeout) = &config.timeout {
         request.query.retain(|(name, _)| name != "timeout");

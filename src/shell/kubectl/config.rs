@@ -131,15 +131,15 @@ impl KubeConfig {
         let text = |value: Option<&Value>, key: &str| {
             value.and_then(|value| value[key].as_str()).unwrap_or_default().to_owned()
         };
-        let over = |flag: &str, own: String| if args.is_set(flag) { args.text(flag).to_owned() } else { own };
+        let over = |flag: &str, own: String| if args.is_set_for_all(flag) { args.text(flag).to_owned() } else { own };
         let cluster_name = over("cluster", text(context, "cluster"));
         let user_name = over("user", text(context, "user"));
         let cluster = self.inner("clusters", &cluster_name);
         let user = self.inner("users", &user_name);
-        if args.is_set("cluster") && cluster.is_none() {
+        if args.is_set_for_all("cluster") && cluster.is_none() {
             return fail(format!("cluster {} does not exist", quote(&cluster_name)));
         }
-        if args.is_set("user") && user.is_none() {
+        if args.is_set_for_all("user") && user.is_none() {
             return fail(format!("auth info {} does not exist", quote(&user_name)));
         }
         let server = over("server", text(cluster, "server"));
@@ -152,7 +152,7 @@ impl KubeConfig {
         let mut config = Config {
             authority,
             is_secure,
-            is_namespace_given: args.is_set("namespace"),
+            is_namespace_given: args.is_set_for_all("namespace"),
             namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
             token: over("token", text(user, "token")),
             username: over("username", text(user, "username")),
@@ -161,7 +161,7 @@ impl KubeConfig {
             impersonate: Impersonate {
                 user: over("as", text(user, "as")),
                 uid: over("as-uid", text(user, "as-uid")),
-                groups: if args.is_set("as-group") {
+                groups: if args.is_set_for_all("as-group") {
                     args.list("as-group")
                 } else {
                     user.map(|user| list(&user["as-groups"])).unwrap_or_default().iter().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -195,9 +195,9 @@ impl KubeConfig {
             .iter()
             .filter_map(|(is_set, name)| is_set.then_some(*name))
             .collect();
-        if named.len() > 1 && args.is_set("token") != args.is_set("username") {
+        if named.len() > 1 && args.is_set_for_all("token") != args.is_set_for_all("username") {
             // A flag takes the place of what the file says.
-            if args.is_set("token") {
+            if args.is_set_for_all("token") {
                 (config.username, config.password) = Default::default();
             } else {
                 config.token.clear();

@@ -761,7 +761,7 @@ pub fn token(kube: &mut Kube) -> Outcome<()> {
         if token.is_empty() {
             return fail("failed to create token: no token in server response");
         }
-        kube.print(format!("{token}\n"));
+        kube.print(token);
         return Ok(());
     }
     print::outcome(kube, &output, &answer, "", DryRun::None)

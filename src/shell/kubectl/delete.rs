@@ -71,7 +71,8 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
         for info in &infos {
             match kube.step(|kube| delete(kube, info, &options, "deleted")) {
                 Ok(uid) => deleted.push((info.clone(), uid)),
-                Err(Stop::Failed(failure)) if ignores && failure.is_not_found() => {}
+                // What is not there is waited for nevertheless.
+                Err(Stop::Failed(failure)) if ignores && failure.is_not_found() => deleted.push((info.clone(), Value::Null)),
                 Err(Stop::Failed(failure)) => failures.push(failure),
                 Err(Stop::Pending) => return Err(Stop::Pending),
             }
@@ -80,7 +81,7 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
             kube.print("No resources found\n");
         }
     }
-    if dry_run != DryRun::None || !args.bool("wait") || deleted.is_empty() || force_without_wait(kube, force) {
+    if !failures.is_empty() || dry_run != DryRun::None || !args.bool("wait") || deleted.is_empty() || force_without_wait(kube, force) {
         return all(failures);
     }
     let span = if args.is_set("timeout") && args.text("timeout") != "0s" { args.duration("timeout") } else { WEEK };
@@ -189,7 +190,12 @@ pub fn until_gone(kube: &mut Kube, info: &Info, uid: &Value, span: Micros) -> Ou
     })?;
     match waited {
         Waited::Done => Ok(()),
-        Waited::Late => Err(Stop::Failed(late(info))),
+        Waited::Late { synced } => {
+            if !synced {
+                super::verbose::not_synced(kube);
+            }
+            Err(Stop::Failed(late(info)))
+        }
     }
 }
 

@@ -203,11 +203,10 @@ fn merged(kube: &mut Kube, info: &Info, live: Option<&Value>, server_side: bool,
         let request = marked(kube, request, DryRun::Server, "kubectl-client-side-apply");
         return kube.object(&request).map(|object| (*object).clone());
     };
-    let mut modified = (*info.object).clone();
-    // The object is expected to be the one that was looked at; and what kubectl keeps in it is no difference.
-    modified["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
-    let patcher = Patcher { dry_run: DryRun::Server, validation: None };
-    Ok(patcher.patch(kube, info, live, &modified)?.0)
+    // The object is expected to be the one that was looked at.
+    let version = live["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+    let patcher = Patcher { dry_run: DryRun::Server, validation: None, version };
+    Ok(patcher.patch(kube, info, live, &info.object)?.0)
 }
 
 /// Secrets are compared without being shown.

@@ -194,7 +194,7 @@ impl<'d> Explainer<'d> {
         }
         texts.retain(|text| !text.is_empty());
         if texts.is_empty() {
-            self.line("    <empty>");
+            return self.line("    <empty>");
         }
         for text in texts {
             self.wrapped(text, 4);

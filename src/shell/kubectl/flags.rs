@@ -33,6 +33,12 @@ impl Args {
         self.parsed.is_set(name)
     }
 
+    /// The same for a flag of every command, unless the command has one of that name for itself.
+    pub fn is_set_for_all(&self, name: &str) -> bool {
+        let own = table::find(self.command).into_iter().flat_map(Command::flags).any(|flag| flag.name == name);
+        !own && self.is_set(name)
+    }
+
     fn flag(&self, name: &str) -> &'static Flag {
         let command = table::find(self.command).expect("a command that was found has a row");
         let mut flags = command.flags().chain(table::GLOBAL);

@@ -125,7 +125,7 @@ pub fn status(kube: &mut Kube) -> Outcome<()> {
         say(kube, &texts);
         match waited? {
             Waited::Done => Ok(()),
-            Waited::Late => fail("timed out waiting for the condition"),
+            Waited::Late { .. } => fail("timed out waiting for the condition"),
         }
     })
 }

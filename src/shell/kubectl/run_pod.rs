@@ -140,7 +140,7 @@ fn attach(kube: &mut Kube, info: &Info, stdin: bool) -> Outcome<()> {
     let waited = wait::watch_typed(kube, info, deadline, |kind, object| {
         Ok(kind != Kind::Deleted && matches!(&phase(object)[..], "Running" | "Succeeded" | "Failed"))
     })?;
-    if waited == Waited::Late {
+    if matches!(waited, Waited::Late { .. }) {
         return fail("timed out waiting for the condition");
     }
     kube.complain(ATTACH_NOTE);

@@ -35,6 +35,19 @@ pub fn error_line(kube: &mut Kube, place: &str, message: &str, error: &str) {
     kube.complain(line);
 }
 
+/// What a reflector says that never got all there was.
+pub fn not_synced(kube: &mut Kube) {
+    const WHY: &str = "failed to list *unstructured.Unstructured: client rate limiter Wait returned an error: context deadline exceeded";
+    const WHERE: &str = "k8s.io/client-go/tools/watch/informerwatcher.go:162";
+    let line = format!(
+        "{}\"Failed to watch\" err={} reflector={} type=\"*unstructured.Unstructured\"\n",
+        prefix(kube, 'E', "reflector.go:204"),
+        quote(WHY),
+        quote(WHERE)
+    );
+    kube.complain(line);
+}
+
 /// That a kubeconfig was read.
 pub fn loaded(kube: &mut Kube, path: &str) {
     if kube.verbosity() >= 6 {

@@ -35,7 +35,10 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {
     Done,
-    Late,
+    /// The time is up; whether all that was there at first had been told by then.
+    Late {
+        synced: bool,
+    },
 }
 
 pub fn deadline(kube: &Kube, span: Micros) -> SimTime {
@@ -61,17 +64,10 @@ pub fn watch(
         // Typed clients tell the time twice.
         let base = if accept == super::client::accept::TYPED { base.query("timeout", go_seconds(seconds)) } else { base };
         let watching = base.clone().query("allowWatchBookmarks", "true").query("timeoutSeconds", seconds.to_string()).query("watch", "true");
+        let mut first = None;
         let request = if may_list {
             let listed = kube.object(&base.query("limit", "500").query("resourceVersion", "0"))?;
-            let items = list(&listed["items"]);
-            for item in items {
-                if holds(Kind::Added, item).map_err(Stop::Failed)? {
-                    return Ok(Waited::Done);
-                }
-            }
-            if holds(Kind::Synced, items.first().unwrap_or(&Value::Null)).map_err(Stop::Failed)? {
-                return Ok(Waited::Done);
-            }
+            first = Some(list(&listed["items"]).first().cloned().unwrap_or_default());
             watching.query("resourceVersion", listed["metadata"]["resourceVersion"].as_str().unwrap_or_default())
         } else {
             watching.query("resourceVersionMatch", "NotOlderThan").query("sendInitialEvents", "true")
@@ -84,6 +80,14 @@ pub fn watch(
             }
             Err(other) => return Err(other),
         };
+        // What was listed is looked at while the watch is under way.
+        if let Some(item) = first {
+            let is_done = !item.is_null() && holds(Kind::Added, &item).map_err(Stop::Failed)?;
+            if is_done || holds(Kind::Synced, &item).map_err(Stop::Failed)? {
+                kube.run.close(stream);
+                return Ok(Waited::Done);
+            }
+        }
         // With a list first, everything is known; else it is when the bookmark comes.
         let state = json!({"synced": may_list, "seen": null, "done": false, "late": false});
         let state = kube.fold(state, |kube, state| {
@@ -110,7 +114,7 @@ pub fn watch(
             return Ok(Waited::Done);
         }
         if state["late"] == true || kube.run.time() >= deadline {
-            return Ok(Waited::Late);
+            return Ok(Waited::Late { synced: state["synced"] == true });
         }
         let left = deadline.since(kube.run.time());
         kube.run.sleep(Micros(rest.0.min(left.0)))?;
@@ -273,7 +277,7 @@ fn one(kube: &mut Kube, info: &Info, condition: &Condition, deadline: SimTime) -
             met(kube);
             Ok(())
         }
-        Waited::Late => Err(Stop::Failed(delete::late(info))),
+        Waited::Late { .. } => Err(Stop::Failed(delete::late(info))),
     }
 }
 

@@ -79,6 +79,10 @@ impl StandIn {
     pub fn answer(&mut self, token: u32, request: &HttpRequest) -> Reply {
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let query: Vec<(String, String)> = query.split('&').filter(|pair| !pair.is_empty()).map(decode_pair).collect();
+        if self.mode["protobufBodies"] == "415" && request.body.starts_with(b"k8s\0") {
+            let why = "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml";
+            return refuse(415, "UnsupportedMediaType", why);
+        }
         if let Some(reply) = self.forced(request, path) {
             return reply;
         }
@@ -391,14 +395,13 @@ impl StandIn {
             return Reply::Stream(vec![json!({"type": "ERROR", "object": status})], true);
         }
         let shown = |object: &Value| if as_table { table(std::slice::from_ref(object), json!({}), false) } else { object.clone() };
-        // Kubernetes' events are recorded with `resourceVersion=` of the list, or from now on.
         if (initial && self.mode["watchlist"] != "ignore") || parameter("resourceVersion") == Some("0") {
             for (_, object) in self.selected(collection, query) {
                 lines.push(json!({"type": "ADDED", "object": shown(&object)}));
             }
         }
         if !initial && parameter("resourceVersion").is_none() {
-            for (_, object) in self.selected(collection, query).into_iter().take(0) {
+            for (_, object) in self.selected(collection, query) {
                 lines.push(json!({"type": "ADDED", "object": shown(&object)}));
             }
         }
@@ -553,7 +556,7 @@ impl StandIn {
 
 fn warned(reply: Reply, mode: &Value) -> Reply {
     let Reply::Whole(code, mut headers, body) = reply else { return reply };
-    if let Some(warning) = mode["force"]["headers"]["Warning"].as_str() {
+    if let Some(warning) = mode["force"]["warn"].as_str() {
         headers.push(("Warning", warning.to_owned()));
     }
     Reply::Whole(code, headers, body)
@@ -701,7 +704,8 @@ fn groups(with_metrics: bool) -> Vec<(String, Vec<(String, Vec<Value>)>)> {
             None => versions.push((version.to_owned(), vec![resource])),
         }
     };
-    for own in registry::resources() {
+    // The recordings are older than this group.
+    for own in registry::resources().iter().filter(|own| own.group != "resource.k8s.io") {
         let subs: Vec<Value> = own
             .subresources
             .iter()

@@ -481,7 +481,7 @@ fn tolerations(page: &mut Page, indent: &str, tolerations: &Value) {
     sorted.sort_by_key(|toleration| text(&toleration["key"]));
     for (at, toleration) in sorted.into_iter().enumerate() {
         if at > 0 {
-            page.out += &format!("{indent}\t");
+            page.out.push('\t');
         }
         let mut line = text(&toleration["key"]).to_owned();
         if !text(&toleration["value"]).is_empty() {

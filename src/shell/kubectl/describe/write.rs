@@ -48,7 +48,7 @@ impl Page {
         }
         for (at, (name, value)) in pairs.into_iter().enumerate() {
             if at > 0 {
-                self.out += &format!("{indent}\t");
+                self.out.push('\t');
             }
             self.out += &format!("{name}={value}\n");
         }
@@ -67,13 +67,13 @@ impl Page {
         }
         for (at, (name, value)) in pairs.into_iter().enumerate() {
             if at > 0 {
-                self.out += &format!("{indent}\t");
+                self.out.push('\t');
             }
             let value = value.strip_suffix('\n').unwrap_or(&value);
             if value.len() + name.len() + 2 > ANNOTATION_MAX || value.contains('\n') {
                 self.out += &format!("{name}:\n");
                 for line in value.split('\n') {
-                    self.out += &format!("{indent}\t  {}\n", shorten(line, ANNOTATION_MAX - 2));
+                    self.out += &format!("\t  {}\n", shorten(line, ANNOTATION_MAX - 2));
                 }
             } else {
                 self.out += &format!("{name}: {value}\n");

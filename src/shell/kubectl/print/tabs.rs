@@ -7,11 +7,15 @@ use unicode::width;
 
 /// Sets text whose cells are ended by tabs. `min` is the least width of a column, padding included in what it compares to.
 pub fn align(text: &str, min: usize, padding: usize) -> String {
-    align_again(text, min, padding, &mut Vec::new())
+    set(text, (min, padding), None)
 }
 
 /// The same below what was set before: columns do not become narrower than they were.
 pub fn align_again(text: &str, min: usize, padding: usize, remembered: &mut Vec<usize>) -> String {
+    set(text, (min, padding), Some(remembered))
+}
+
+fn set(text: &str, sizes: (usize, usize), mut remembered: Option<&mut Vec<usize>>) -> String {
     let ends_line = text.ends_with('\n');
     let mut lines: Vec<Vec<&str>> = text.split('\n').map(|line| line.split('\t').collect()).collect();
     if ends_line {
@@ -19,8 +23,10 @@ pub fn align_again(text: &str, min: usize, padding: usize, remembered: &mut Vec<
     }
     let mut widths: Vec<Vec<usize>> = lines.iter().map(|line| vec![0; line.len().saturating_sub(1)]).collect();
     let columns = widths.iter().map(Vec::len).max().unwrap_or_default();
-    remembered.resize(columns.max(remembered.len()), 0);
-    block(&lines, &mut widths, (0, lines.len(), 0), (min, padding), remembered);
+    if let Some(remembered) = &mut remembered {
+        remembered.resize(columns.max(remembered.len()), 0);
+    }
+    block(&lines, &mut widths, (0, lines.len(), 0), sizes, &mut remembered);
     let mut out = String::new();
     for (at, (line, widths)) in lines.iter().zip(&widths).enumerate() {
         for (place, cell) in line.iter().enumerate() {
@@ -44,7 +50,7 @@ fn block(
     widths: &mut [Vec<usize>],
     (from, to, column): (usize, usize, usize),
     sizes: (usize, usize),
-    remembered: &mut Vec<usize>,
+    remembered: &mut Option<&mut Vec<usize>>,
 ) {
     const COLUMNS_MAX: usize = 200;
     if column > COLUMNS_MAX {
@@ -65,7 +71,7 @@ fn block(
             wide = wide.max(cell + padding);
             at += 1;
         }
-        if let Some(known) = remembered.get_mut(column) {
+        if let Some(known) = remembered.as_mut().and_then(|remembered| remembered.get_mut(column)) {
             wide = wide.max(*known);
             *known = wide;
         }
