@@ -687,7 +687,10 @@ impl Shell {
                             asks.push(Ask::Cancel { token });
                         }
                     }
-                    Ask::Login { token, .. } | Ask::Call { token, .. } | Ask::Sleep { token, .. } => {
+                    Ask::Login { token, .. }
+                    | Ask::Call { token, .. }
+                    | Ask::Sleep { token, .. }
+                    | Ask::Edit { token, .. } => {
                         let own = self.route(id, token, false);
                         asks.push(want.under(own));
                     }
@@ -976,6 +979,11 @@ impl Program for Shell {
                 }
             }
             Tell::Interrupt => self.interrupt(now, asks),
+            Tell::Edited { token, result } => {
+                if let Some(route) = self.routes.remove(&token) {
+                    self.deliver(now, route.child, Tell::Edited { token: route.token, result }, asks);
+                }
+            }
             Tell::Answer { token, result } => {
                 if let Some(route) = self.routes.remove(&token) {
                     self.deliver(now, route.child, Tell::Answer { token: route.token, result }, asks);

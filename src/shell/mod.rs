@@ -32,6 +32,7 @@ pub mod curl;
 pub mod etcdctl;
 pub mod etcdutl;
 pub mod filters;
+pub mod kubectl;
 pub mod lab_cmd;
 mod pattern;
 pub mod printers;

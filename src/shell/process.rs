@@ -72,6 +72,12 @@ pub enum Ask {
         token: Token,
         span: Micros,
     },
+    /// Gives the learner a text to edit, under the name of a file; answered by [`Tell::Edited`].
+    Edit {
+        token: Token,
+        name: String,
+        text: String,
+    },
     /// The learner's hand on the machines: see `sim::fault`.
     Fault(crate::sim::fault::Fault),
     /// Gives a machine this write-ahead log and this database in the place of its own, and starts its member.
@@ -108,6 +114,11 @@ pub enum Tell {
     Timer {
         token: Token,
     },
+    /// The text as it was left, or why it could not be edited.
+    Edited {
+        token: Token,
+        result: Result<String, String>,
+    },
     /// A line typed into the terminal, without its newline. The shell passes text on to the programs inside it as it
     /// was typed or piped, newlines included.
     Stdin(String),
@@ -130,7 +141,8 @@ impl Ask {
             | Ask::Cancel { token }
             | Ask::KeepAlive { token, .. }
             | Ask::Http { token, .. }
-            | Ask::Sleep { token, .. } => Some(*token),
+            | Ask::Sleep { token, .. }
+            | Ask::Edit { token, .. } => Some(*token),
             Ask::Stdout(_) | Ask::Stderr(_) | Ask::Fault(_) | Ask::Install { .. } | Ask::Exit(_) => None,
         }
     }
@@ -145,7 +157,8 @@ impl Ask {
             | Ask::Cancel { token }
             | Ask::KeepAlive { token, .. }
             | Ask::Http { token, .. }
-            | Ask::Sleep { token, .. } => *token = new,
+            | Ask::Sleep { token, .. }
+            | Ask::Edit { token, .. } => *token = new,
             Ask::Stdout(_) | Ask::Stderr(_) | Ask::Fault(_) | Ask::Install { .. } | Ask::Exit(_) => {}
         }
         self
@@ -160,7 +173,8 @@ impl Tell {
             | Tell::Watch { token, .. }
             | Tell::KeptAlive { token, .. }
             | Tell::Http { token, .. }
-            | Tell::Timer { token } => Some(*token),
+            | Tell::Timer { token }
+            | Tell::Edited { token, .. } => Some(*token),
             Tell::Start | Tell::Stdin(_) | Tell::StdinClosed | Tell::Interrupt => None,
         }
     }
@@ -172,7 +186,8 @@ impl Tell {
             | Tell::Watch { token, .. }
             | Tell::KeptAlive { token, .. }
             | Tell::Http { token, .. }
-            | Tell::Timer { token } => *token = new,
+            | Tell::Timer { token }
+            | Tell::Edited { token, .. } => *token = new,
             Tell::Start | Tell::Stdin(_) | Tell::StdinClosed | Tell::Interrupt => {}
         }
         self

@@ -6,6 +6,7 @@ use super::etcdutl::Etcdutl;
 use super::file_programs;
 use super::filters::{self, Filter};
 use super::interpreter::{Context, Shell};
+use super::kubectl::Kubectl;
 use super::lab_cmd::LabCommand;
 use super::process::{Ask, Asks, Program, Tell, Token};
 use crate::sim::{Micros, SimTime};
@@ -37,6 +38,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("history", "print what was typed"),
     ("jobs", "list what runs in the background"),
     ("kill", "end a job: kill %1"),
+    ("kubectl", "the client of Kubernetes: try `kubectl help'"),
     ("lab", "the hand on the machines: power, wires, disks; try `lab --help'"),
     ("paste", "join lines: paste -sd,"),
     ("printf", "print words by a pattern"),
@@ -77,6 +79,7 @@ pub enum Process {
     Curl(Box<Curl>),
     Etcdctl(Box<Etcdctl>),
     Etcdutl(Etcdutl),
+    Kubectl(Box<Kubectl>),
     Lab(LabCommand),
     Shell(Box<Shell>),
 }
@@ -113,6 +116,7 @@ impl Process {
             "curl" => Ok(Process::Curl(Box::new(Curl::new(arguments.to_vec())))),
             "etcdctl" => Ok(Process::Etcdctl(Box::new(Etcdctl::new(arguments.to_vec(), context.clone())))),
             "etcdutl" => Ok(Process::Etcdutl(Etcdutl::new(arguments.to_vec()))),
+            "kubectl" => Ok(Process::Kubectl(Box::new(Kubectl::new(arguments.to_vec(), context)))),
             "lab" => Ok(Process::Lab(LabCommand::new(arguments.to_vec(), context.machine.clone()))),
             _ => match Filter::new(name, arguments) {
                 Some(Ok(filter)) => Ok(Process::Filter(filter)),
@@ -136,6 +140,7 @@ impl Process {
             | Process::Lab(_) => false,
             Process::Filter(filter) => filter.reads_input(),
             Process::Etcdctl(etcdctl) => etcdctl.reads_input(),
+            Process::Kubectl(kubectl) => kubectl.reads_input(),
             Process::Shell(shell) => shell.reads_input(),
         }
     }
@@ -180,6 +185,7 @@ impl Program for Process {
             Process::Curl(curl) => curl.tell(now, tell, asks),
             Process::Etcdctl(etcdctl) => etcdctl.tell(now, tell, asks),
             Process::Etcdutl(etcdutl) => etcdutl.tell(now, tell, asks),
+            Process::Kubectl(kubectl) => kubectl.tell(now, tell, asks),
             Process::Lab(lab) => lab.tell(now, tell, asks),
             Process::Shell(shell) => match tell {
                 Tell::Stdin(chunk) => shell.feed(now, &chunk, asks),

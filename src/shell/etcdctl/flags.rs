@@ -16,6 +16,8 @@ pub enum Kind {
     Text,
     /// Texts separated by commas.
     List,
+    /// One text each time the flag is given; commas are part of it.
+    Texts,
 }
 
 /// One flag of a command: a row of the static tables that drive parsing, help and completion.
@@ -25,28 +27,44 @@ pub struct Flag {
     pub short: Option<char>,
     pub kind: Kind,
     pub default: &'static str,
+    /// What it is when it is given without a value; nothing if it needs one.
+    pub bare: Option<&'static str>,
     pub usage: &'static str,
 }
 
 impl Flag {
+    const fn new(name: &'static str, kind: Kind, default: &'static str, usage: &'static str) -> Flag {
+        let bare = if matches!(kind, Kind::Bool) { Some("true") } else { None };
+        Flag { name, short: None, kind, default, bare, usage }
+    }
+
     pub const fn bool(name: &'static str, default: &'static str, usage: &'static str) -> Flag {
-        Flag { name, short: None, kind: Kind::Bool, default, usage }
+        Flag::new(name, Kind::Bool, default, usage)
     }
 
     pub const fn int(name: &'static str, default: &'static str, usage: &'static str) -> Flag {
-        Flag { name, short: None, kind: Kind::Int, default, usage }
+        Flag::new(name, Kind::Int, default, usage)
     }
 
     pub const fn text(name: &'static str, default: &'static str, usage: &'static str) -> Flag {
-        Flag { name, short: None, kind: Kind::Text, default, usage }
+        Flag::new(name, Kind::Text, default, usage)
     }
 
     pub const fn list(name: &'static str, default: &'static str, usage: &'static str) -> Flag {
-        Flag { name, short: None, kind: Kind::List, default, usage }
+        Flag::new(name, Kind::List, default, usage)
     }
 
     pub const fn duration(name: &'static str, default: &'static str, usage: &'static str) -> Flag {
-        Flag { name, short: None, kind: Kind::Duration, default, usage }
+        Flag::new(name, Kind::Duration, default, usage)
+    }
+
+    pub const fn texts(name: &'static str, usage: &'static str) -> Flag {
+        Flag::new(name, Kind::Texts, "", usage)
+    }
+
+    /// The value that it has when none is given with it.
+    pub const fn bare(self, value: &'static str) -> Flag {
+        Flag { bare: Some(value), ..self }
     }
 
     pub const fn short(self, letter: char) -> Flag {
@@ -64,7 +82,7 @@ impl Flag {
     /// Why `value` does not fit, in Go's words.
     pub fn check(&self, value: &str) -> Result<(), String> {
         let reason = match self.kind {
-            Kind::Text | Kind::List => return Ok(()),
+            Kind::Text | Kind::List | Kind::Texts => return Ok(()),
             Kind::Bool => parse_bool(value).map(|_| ()),
             Kind::Int => parse_int(value, 0).map(|_| ()),
             Kind::Duration => parse_duration(value).map(|_| ()),
@@ -77,6 +95,8 @@ impl Flag {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Parsed {
     values: BTreeMap<&'static str, String>,
+    /// Of flags that may be given several times, what was given.
+    lists: BTreeMap<&'static str, Vec<String>>,
     pub positional: Vec<String>,
     /// How many of `positional` stand before `--`, if it was there.
     pub before_dashes: Option<usize>,
@@ -95,8 +115,16 @@ impl Parsed {
             (Kind::List, Some(before)) if !before.is_empty() => format!("{before},{value}"),
             _ => value.to_owned(),
         };
+        if flag.kind == Kind::Texts {
+            self.lists.entry(flag.name).or_default().push(value.clone());
+        }
         self.values.insert(flag.name, value);
         Ok(())
+    }
+
+    /// Every value of a flag that may be given several times.
+    pub fn values(&self, name: &str) -> &[String] {
+        self.lists.get(name).map_or(&[], Vec::as_slice)
     }
 
     pub fn value<'a>(&'a self, flag: &Flag) -> &'a str {
@@ -121,10 +149,10 @@ pub fn parse(arguments: &[String], flags: &[&Flag]) -> Result<Parsed, String> {
                 None => (long, None),
             };
             let flag = flags.iter().find(|flag| flag.name == name).ok_or_else(|| format!("unknown flag: --{name}"))?;
-            let value = match (value, flag.kind) {
+            let value = match (value, flag.bare) {
                 (Some(value), _) => value,
-                (None, Kind::Bool) => "true",
-                (None, _) => arguments.next().ok_or_else(|| format!("flag needs an argument: --{name}"))?,
+                (None, Some(bare)) => bare,
+                (None, None) => arguments.next().ok_or_else(|| format!("flag needs an argument: --{name}"))?,
             };
             parsed.set(flag, value)?;
         } else if argument.len() > 1 && argument.starts_with('-') {
@@ -151,8 +179,8 @@ fn shorts<'a>(
         if let Some(value) = rest.strip_prefix('=') {
             return parsed.set(flag, value);
         }
-        if flag.kind == Kind::Bool {
-            parsed.set(flag, "true")?;
+        if let Some(bare) = flag.bare {
+            parsed.set(flag, bare)?;
             continue;
         }
         if !rest.is_empty() {

@@ -72,7 +72,7 @@ fn flag_lines(mut flags: Vec<&Flag>, help_usage: Option<&str>) -> Vec<String> {
         let value = match flag.kind {
             Kind::Bool => format!("[={}]", flag.default),
             Kind::Text => format!("={}", quote(flag.default)),
-            Kind::List => format!("=[{}]", flag.default),
+            Kind::List | Kind::Texts => format!("=[{}]", flag.default),
             Kind::Int | Kind::Duration => format!("={}", flag.default),
         };
         let usage = if flag.name == HELP.name { help_usage.unwrap_or_default() } else { flag.usage };

@@ -1,0 +1,432 @@
+//! Commands of the real kubectl, replayed: each is run against a stand-in for the server that it was recorded against, and
+//! what it asks, prints and ends with is compared to the recording.
+//!
+//! The recordings lie in `recorded/kubectl-requests/v1.35` of the conformance folder, `../shared/conformance` or where
+//! `LAB_CONFORMANCE` says; some of them are committed, and stand in for all where that folder is absent. The first line of
+//! a recording says what was typed and printed, each further one is a request with its body. The answers' bodies were not
+//! recorded, so a stand-in of our own gives them. `known_differences.txt` names the commands that differ, and why.
+
+mod standin;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use control_plane_lab::etcd::http::{FetchEvent, HttpRequest, HttpResponse};
+use control_plane_lab::k8s::protobuf;
+use control_plane_lab::k8s::schema::Schema;
+use control_plane_lab::shell::files::Files;
+use control_plane_lab::shell::process::{Ask, Asks, Program, Tell, Token};
+use control_plane_lab::shell::{Machine, Shell};
+use control_plane_lab::sim::{Micros, SimTime};
+use fancy_regex::Regex;
+use serde_json::Value;
+use standin::{Change, Reply, StandIn};
+
+/// 2026-11-21T07:50:00Z, when the recordings were made.
+const RECORDED_AT: SimTime = SimTime(28_021_800_000_000);
+/// As much of an output as a recording holds.
+const RECORDED_OUTPUT_MAX: usize = 1500;
+/// No command takes longer than this.
+const PATIENCE: Micros = Micros::from_secs(120);
+
+struct Recording {
+    name: String,
+    meta: Value,
+    requests: Vec<Value>,
+}
+
+#[test]
+fn recorded_commands() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shared = std::env::var_os("LAB_CONFORMANCE").map_or_else(|| home.join("../shared/conformance"), PathBuf::from);
+    let committed = home.join("tests/testdata/k8s/kubectl");
+    let whole = shared.join("recorded/kubectl-requests/v1.35");
+    let folder = if whole.is_dir() {
+        whole
+    } else {
+        println!("the folder of recordings is absent: the committed ones are replayed");
+        committed.clone()
+    };
+    let schemas = schemas(&shared.join("third-party/kubernetes-openapi-v3"));
+    let known = fs::read_to_string(committed.join("known_differences.txt")).unwrap();
+    let known: BTreeSet<&str> = known.lines().filter_map(|line| line.split(": ").next()).filter(|name| !name.starts_with('#')).collect();
+    let only = std::env::var("LAB_KUBECTL").ok();
+    let (mut recorded, mut differ, mut wrong) = (0, BTreeSet::new(), Vec::new());
+    for recording in recordings(&folder) {
+        if only.as_ref().is_some_and(|only| !recording.name.contains(only.as_str())) {
+            continue;
+        }
+        recorded += 1;
+        let differences = replay(&recording, &schemas);
+        if !differences.is_empty() {
+            differ.insert(recording.name.clone());
+            if !known.contains(&recording.name[..]) || only.is_some() {
+                wrong.push(format!("{}: {}\n{}", recording.name, recording.meta["command"].as_str().unwrap(), differences.join("\n")));
+            }
+        } else if known.contains(&recording.name[..]) {
+            wrong.push(format!("{} is said to differ and does not: take it off the list", recording.name));
+        }
+    }
+    wrong.iter().for_each(|text| println!("{text}\n"));
+    differ.iter().for_each(|name| println!("differs: {name}"));
+    println!("kubectl: {recorded} commands, {} equal", recorded - differ.len());
+    assert!(recorded > 0, "no recording is there");
+    assert!(wrong.is_empty(), "{} commands are not as expected", wrong.len());
+}
+
+fn recordings(folder: &Path) -> Vec<Recording> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let meta = lines.next().unwrap()["meta"].clone();
+        Recording { name: path.file_stem().unwrap().to_string_lossy().into_owned(), meta, requests: lines.collect() }
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Upstream's own schemas, which explain what they describe.
+fn schemas(folder: &Path) -> BTreeMap<String, Value> {
+    let Ok(entries) = fs::read_dir(folder) else { return BTreeMap::new() };
+    let mut schemas = BTreeMap::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Some(name) = name.strip_suffix(".json.gz") else { continue };
+        let packed = fs::read(&path).unwrap();
+        // The head of a gzip file without extras but perhaps a name.
+        let mut start = 10;
+        if packed[3] & 8 != 0 {
+            start += packed[start..].iter().position(|byte| *byte == 0).unwrap() + 1;
+        }
+        let text = miniz_oxide::inflate::decompress_to_vec(&packed[start..]).unwrap();
+        schemas.insert(name.replace('_', "/"), serde_json::from_slice(&text).unwrap());
+    }
+    schemas
+}
+
+/// What a command did.
+#[derive(Default)]
+struct Outcome {
+    stdout: String,
+    stderr: String,
+    exit: Option<i32>,
+    requests: Vec<HttpRequest>,
+}
+
+fn replay(recording: &Recording, schemas: &BTreeMap<String, Value>) -> Vec<String> {
+    let mut standin = StandIn::new(recording.meta["server"].clone(), schemas.clone());
+    let mut files = files();
+    for before in recording.meta["before"].as_array().into_iter().flatten() {
+        run(before.as_str().unwrap(), &mut files, &mut standin, false);
+        if recording.meta["cache"] != "warm" {
+            let _ = files.remove_all("~/.kube");
+        }
+    }
+    if recording.meta["cache"] == "warm" {
+        run("kubectl get pods", &mut files, &mut standin, false);
+    }
+    let is_secure = recording.name.starts_with("tls.");
+    if recording.name == "edit-nochange" {
+        standin.mode = serde_json::json!({"editor": "none"});
+    }
+    let ours = run(recording.meta["command"].as_str().unwrap(), &mut files, &mut standin, is_secure);
+    let mut differences = Vec::new();
+    let exit = recording.meta["exit"].as_i64().unwrap();
+    if ours.exit.map(i64::from) != Some(exit) {
+        differences.push(format!("  exit code {:?} instead of {exit}", ours.exit));
+    }
+    for (what, ours, theirs) in [("stdout", &ours.stdout, &recording.meta["stdout"]), ("stderr", &ours.stderr, &recording.meta["stderr"])] {
+        let theirs = theirs.as_str().unwrap();
+        let is_cut = theirs.chars().count() >= RECORDED_OUTPUT_MAX;
+        let (mut a, mut b) = (mask(ours), mask(theirs));
+        if is_cut {
+            // The last lines may have been cut within what is masked.
+            let lines = b.lines().count().saturating_sub(1);
+            let first = |text: &str| text.lines().take(lines).map(|line| format!("{line}\n")).collect::<String>();
+            (a, b) = (first(&a), first(&b));
+        }
+        if in_any_order(&recording.name, &a) != in_any_order(&recording.name, &b) {
+            differences.push(format!("  {what}:\n--- ours\n{a}--- theirs\n{b}---"));
+        }
+    }
+    let ours: Vec<String> = ours.requests.iter().map(describe).collect();
+    let theirs: Vec<String> = recording.requests.iter().map(describe_recorded).collect();
+    let (mut missing, mut extra) = (theirs.clone(), ours.clone());
+    for request in &ours {
+        if let Some(at) = missing.iter().position(|known| known == request) {
+            missing.remove(at);
+        }
+    }
+    for request in &theirs {
+        if let Some(at) = extra.iter().position(|known| known == request) {
+            extra.remove(at);
+        }
+    }
+    differences.extend(missing.iter().map(|request| format!("  not asked: {request}")));
+    differences.extend(extra.iter().map(|request| format!("  asked: {request}")));
+    differences
+}
+
+/// What happens at the same time upstream is told in the order of chance.
+fn in_any_order(name: &str, text: &str) -> String {
+    if !name.contains("drain") {
+        return text.to_owned();
+    }
+    let mut lines: Vec<&str> = text.lines().flat_map(|line| line.trim_start_matches("Warning: ").split("; ")).collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+/// Hides what no two runs have in common.
+fn mask(text: &str) -> String {
+    const MASKS: &[(&str, &str)] = &[
+        (r"2026-11-21T07:5\d:\d\d(\.\d+)?Z", "TIME"),
+        (r"2026-11-21 07:5\d:\d\d\.\d+ \+0000", "TIME"),
+        (r"E1121 \S+ +\d+ ", "E1121 TIME "),
+        (r"(LIVE|MERGED)-\d+", "$1-N"),
+        (r"(/home/learner/\.kube|/tmp|/home/learner|\$HOME)/(LIVE|MERGED|kubectl-edit)", "HOME/$2"),
+        (r"kubectl-edit-\d+", "kubectl-edit-N"),
+        (r"debugger-\w{5}", "debugger-NAME"),
+    ];
+    MASKS.iter().fold(text.to_owned(), |text, (pattern, with)| {
+        Regex::new(pattern).unwrap().replace_all(&text, *with).into_owned()
+    })
+}
+
+fn describe(request: &HttpRequest) -> String {
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (standin::decode(name), standin::decode(value))
+    });
+    let header = |name: &str| {
+        let found = request.headers.iter().find(|(known, _)| known == name);
+        found.map_or("-", |(_, value)| value.as_str()).to_owned()
+    };
+    let mut identity = String::new();
+    for (name, value) in &request.headers {
+        if name == "Authorization" || name.starts_with("Impersonate-") {
+            identity += &format!(" {name}: {value}");
+        }
+    }
+    let body = standin::read_body(request);
+    let exact = request.body.starts_with(b"k8s\0").then(|| request.body.clone());
+    line(&request.method, path, pairs.collect(), [header("Accept"), header("Content-Type")], &identity, &body, exact)
+}
+
+fn describe_recorded(request: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let pairs = request["query"].as_array().unwrap().iter().map(|pair| (text(&pair[0]), text(&pair[1])));
+    let header = |name: &str| request["headers"][name].as_str().unwrap_or("-").to_owned();
+    let mut identity = String::new();
+    let mut names: Vec<&String> = request["headers"].as_object().unwrap().keys().collect();
+    names.sort();
+    for name in names.into_iter().filter(|name| *name == "Authorization" || name.starts_with("Impersonate-")) {
+        let values = &request["headers"][name];
+        match values.as_array() {
+            Some(values) => values.iter().for_each(|value| identity += &format!(" {name}: {}", text(value))),
+            None => identity += &format!(" {name}: {}", text(values)),
+        }
+    }
+    let exact = request["bodyBase64"].as_str().map(|base64| {
+        use base64::Engine;
+        Bytes::from(base64::engine::general_purpose::STANDARD.decode(base64).unwrap())
+    });
+    let body = match &exact {
+        Some(bytes) => protobuf::from_bytes(Schema::kubernetes(), bytes).unwrap(),
+        None => request["body"].clone(),
+    };
+    let path = text(&request["path"]);
+    line(&text(&request["method"]), &path, pairs.collect(), [header("Accept"), header("Content-Type")], &identity, &body, exact)
+}
+
+/// A request as one line in which equal ones are equal.
+fn line(
+    method: &str,
+    path: &str,
+    mut pairs: Vec<(String, String)>,
+    [accept, content]: [String; 2],
+    identity: &str,
+    body: &Value,
+    exact: Option<Bytes>,
+) -> String {
+    pairs.sort();
+    let watches = pairs.iter().any(|(name, value)| name == "watch" && value == "true");
+    for (name, value) in &mut pairs {
+        match &name[..] {
+            "timeoutSeconds" => *value = "N".to_owned(),
+            "timeout" if watches => *value = "T".to_owned(),
+            // The terms come in the order of chance.
+            "fieldSelector" => {
+                let mut terms: Vec<&str> = value.split(',').collect();
+                terms.sort_unstable();
+                *value = terms.join(",");
+            }
+            "hash" => *value = "H".to_owned(),
+            _ => {}
+        }
+    }
+    let query: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut body = body.clone();
+    body.sort_all_objects();
+    let mut words: Vec<&str> = identity.split(' ').collect();
+    words.sort_unstable();
+    let bytes = exact.map_or_else(String::new, |bytes| {
+        // Byte for byte, except for moments.
+        let has_moment = bytes.windows(4).any(|window| window == b"2026") || body.to_string().contains("2026-11-21T");
+        if has_moment { " Protobuf".to_owned() } else { format!(" Protobuf {}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()) }
+    });
+    let accept = accept.replace(' ', "");
+    mask(&format!("{method} {path}?{} [{accept}] [{content}]{} {body}{bytes}", query.join("&"), words.join(" ")))
+}
+
+/// What lies in the folder that the commands were typed in.
+fn files() -> Files {
+    let mut files = Files::default();
+    let deploy = |name: &str, rest: &str| {
+        format!("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  labels: {{app: {name}}}\nspec:\n{rest}")
+    };
+    let api = deploy("api", "  replicas: 2\n  selector: {matchLabels: {app: api}}\n  template:\n    metadata: {labels: {app: api}}\n    spec:\n      containers:\n      - name: api\n        image: nginx:1.27\n        ports:\n        - containerPort: 80\n");
+    let web = deploy("web", "  replicas: 3\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - {name: nginx, image: 'nginx:1.28'}\n");
+    let mut put = |name: &str, text: &str| files.write(name, Bytes::copy_from_slice(text.as_bytes())).unwrap();
+    put("deploy.yaml", &api);
+    put("deploy-web.yaml", &web);
+    put("widget.yaml", "apiVersion: example.com/v1\nkind: Widget\nmetadata:\n  name: w2\nspec:\n  size: 3\n");
+    put("bad.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: bad\nspec:\n  containers:\n  - name: c\n    image: nginx\n    imagePullPolcy: Always\n");
+    put("cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings2\ndata:\n  k: v\n");
+    put("multi.yaml", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  namespace: shop\ndata:\n  a: b\n");
+    put("job.yaml", "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: once\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: c\n        image: busybox\n");
+    put("role.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: r\nrules:\n- apiGroups: ['']\n  resources: [pods]\n  verbs: [get]\n");
+    files
+}
+
+/// What happens next, in the order of time and then of arrival.
+enum Item {
+    Http(Token, FetchEvent),
+    Tell(Tell),
+    Change(String, Change),
+}
+
+/// Runs a line of the recording in a shell of its own.
+fn run(command: &str, files: &mut Files, standin: &mut StandIn, is_secure: bool) -> Outcome {
+    let scheme = if is_secure { "https" } else { "http" };
+    let machine = Machine { environment: vec![], ..Machine::default() };
+    let mut shell = Shell::new(machine);
+    let mut outcome = Outcome::default();
+    let mut agenda: BTreeMap<(SimTime, u32), Item> = BTreeMap::new();
+    let (mut now, mut number) = (RECORDED_AT, 0);
+    let line = quoted(command);
+    let insert = if command.starts_with("kubectl config") { String::new() } else { format!(" --server={scheme}://127.0.0.1:PORT") };
+    let line = line.replacen("kubectl", &format!("kubectl{insert}"), 1);
+    let mut asks = Asks::new(files);
+    shell.line(now, &line, &mut asks);
+    let mut list = asks.into_list();
+    let deadline = SimTime(RECORDED_AT.0 + PATIENCE.0);
+    loop {
+        for ask in list.drain(..) {
+            let mut put = |after: Micros, item: Item| {
+                number += 1;
+                agenda.insert((SimTime(now.0 + after.0), number), item);
+            };
+            match ask {
+                Ask::Stdout(text) => outcome.stdout += &text,
+                Ask::Stderr(text) => outcome.stderr += &text,
+                Ask::Sleep { token, span } => put(span, Item::Tell(Tell::Timer { token })),
+                Ask::Edit { token, text, .. } => {
+                    // What the recording's editor did.
+                    let changes = !command.is_empty() && standin.mode["editor"] != "none";
+                    let text = if changes { text.replace("nginx:1.27", "nginx:1.29") } else { text };
+                    put(Micros(0), Item::Tell(Tell::Edited { token, result: Ok(text) }));
+                }
+                Ask::Http { token, request, .. } => {
+                    let short = Micros::from_millis(1);
+                    match standin.answer(token.0, &request) {
+                        Reply::Whole(status, headers, body) => {
+                            let response = HttpResponse { status, headers, body };
+                            put(short, Item::Http(token, FetchEvent::Answered { response, more: false }));
+                        }
+                        Reply::Stream(lines, ends) => {
+                            let response = HttpResponse {
+                                status: 200,
+                                headers: vec![("Content-Type", "application/json".to_owned())],
+                                body: Bytes::new(),
+                            };
+                            put(short, Item::Http(token, FetchEvent::Answered { response, more: true }));
+                            for line in &lines {
+                                let bytes = Bytes::from(format!("{line}\n"));
+                                put(short, Item::Http(token, FetchEvent::Data { bytes, more: true }));
+                            }
+                            if ends {
+                                put(short, Item::Http(token, FetchEvent::Data { bytes: Bytes::new(), more: false }));
+                            }
+                        }
+                    }
+                    outcome.requests.push(request);
+                    for (after, path, change) in std::mem::take(&mut standin.agenda) {
+                        put(Micros::from_millis(after), Item::Change(path, change));
+                    }
+                }
+                Ask::Cancel { token } => drop(standin.watches.remove(&token.0)),
+                _ => {}
+            }
+        }
+        if shell.is_idle() {
+            outcome.exit = Some(shell.status());
+            return outcome;
+        }
+        let next = agenda.pop_first();
+        let Some(((at, _), item)) = next.filter(|((at, _), _)| *at < deadline) else {
+            // It waits for what will not come: whoever recorded it interrupted it.
+            if !standin.watches.is_empty() {
+                let mut asks = Asks::new(files);
+                standin.watches.clear();
+                shell.tell(now, Tell::Interrupt, &mut asks);
+                list = asks.into_list();
+                if list.is_empty() {
+                    outcome.exit = Some(shell.status());
+                    return outcome;
+                }
+                continue;
+            }
+            return outcome;
+        };
+        now = at;
+        let mut asks = Asks::new(files);
+        match item {
+            Item::Http(token, event) => shell.tell(now, Tell::Http { token, event }, &mut asks),
+            Item::Tell(tell) => shell.tell(now, tell, &mut asks),
+            Item::Change(path, change) => {
+                for (token, line) in standin.happen(&path, &change) {
+                    let bytes = Bytes::from(format!("{line}\n"));
+                    let event = FetchEvent::Data { bytes, more: true };
+                    shell.tell(now, Tell::Http { token: Token(token), event }, &mut asks);
+                }
+            }
+        }
+        list = asks.into_list();
+    }
+}
+
+/// A recorded line has lost its quotes: words that a shell would take apart get some.
+fn quoted(command: &str) -> String {
+    const WHOLE: &[&str] = &[
+        "app in (web,api),!legacy",
+        "*/5 * * * *",
+        r#"[{"op":"replace","path":"/spec/replicas","value":4}]"#,
+        "a.example/*=svc1:80",
+        "{.items[*].metadata.name}",
+        "/api/v1/namespaces/default/pods?limit=1",
+        "/readyz?verbose",
+        "jsonpath={.status.phase}=Running",
+    ];
+    let mut line = command.to_owned();
+    for words in WHOLE {
+        line = line.replace(words, &format!("'{words}'"));
+    }
+    let word = |word: &str| if word.starts_with('{') { format!("'{word}'") } else { word.to_owned() };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
