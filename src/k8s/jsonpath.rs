@@ -16,7 +16,6 @@ const DEPTH_MAX: usize = 50;
 #[derive(Clone, Debug, PartialEq)]
 pub struct JsonPath {
     nodes: Vec<Node>,
-    allows_missing: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -44,8 +43,12 @@ enum Step {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Compare {
     Exists,
-    Is(fn(Ordering) -> bool),
+    Equal,
     Differs,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
 }
 
 impl JsonPath {
@@ -53,7 +56,7 @@ impl JsonPath {
     pub fn parse(text: &str) -> Result<JsonPath, String> {
         let mut parser = Parser { rest: text, depth: 0 };
         let nodes = parser.nodes(false)?;
-        Ok(JsonPath { nodes, allows_missing: true })
+        Ok(JsonPath { nodes })
     }
 
     /// A single expression, with or without braces and the first dot.
@@ -75,14 +78,9 @@ impl JsonPath {
         JsonPath::parse(&format!("{{.{inner}}}"))
     }
 
-    /// With errors for keys that are missing.
-    pub fn strict(self) -> JsonPath {
-        JsonPath { allows_missing: false, ..self }
-    }
-
     /// Everything found, expression by expression.
     pub fn find<'v>(&self, value: &'v Value) -> Result<Vec<Vec<Found<'v>>>, String> {
-        let mut walk = Walk { allows_missing: self.allows_missing, left: FOUND_MAX };
+        let mut walk = Walk { left: FOUND_MAX };
         let mut results = Vec::new();
         walk.nodes(&self.nodes, value, &mut results)?;
         Ok(results)
@@ -95,7 +93,7 @@ impl JsonPath {
 
     pub fn show(&self, value: &Value, as_json: bool) -> Result<String, String> {
         let failed = |error: String| {
-            let shown = go_map(value);
+            let shown = json::to_string(value);
             format!(
                 "error executing jsonpath: {error}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{{…}}\n\tobject given to jsonpath engine was:\n\t\t{shown}\n"
             )
@@ -139,13 +137,7 @@ pub fn shown(value: &Value) -> String {
     }
 }
 
-/// A value as Go's `%#v` of its maps begins.
-fn go_map(value: &Value) -> String {
-    json::to_string(value)
-}
-
 struct Walk {
-    allows_missing: bool,
     left: usize,
 }
 
@@ -194,18 +186,7 @@ impl Walk {
             Step::Here => return Ok(found),
             Step::Constant(value) => return Ok(vec![Found::Own(value.clone())]),
             Step::Field(name) => {
-                let had_any = !found.is_empty();
-                for value in all(found) {
-                    match value {
-                        Value::Object(map) => out.extend(map.get(name).map(Found::In)),
-                        Value::Null => {}
-                        _ if self.allows_missing => {}
-                        _ => {}
-                    }
-                }
-                if out.is_empty() && had_any && !self.allows_missing {
-                    return Err(format!("{name} is not found"));
-                }
+                out.extend(all(found).filter_map(|value| value.get(name)).map(Found::In));
             }
             Step::Index(params, is_slice) => {
                 for value in all(found) {
@@ -287,10 +268,8 @@ impl Walk {
     }
 
     fn filter(&mut self, item: &Value, left: &[Step], compare: Compare, right: &[Step]) -> Result<bool, String> {
-        let quiet = std::mem::replace(&mut self.allows_missing, true);
         let found = self.steps(left, vec![Found::In(item)]);
         let other = self.steps(right, vec![Found::In(item)]);
-        self.allows_missing = quiet;
         let (found, other) = (found?, other?);
         let Some(value) = found.first() else { return Ok(false) };
         if compare == Compare::Exists {
@@ -301,12 +280,18 @@ impl Walk {
             return Err("can only compare one element at a time".to_owned());
         }
         let ordering = order(value.value(), other.value());
-        match (compare, ordering) {
-            (Compare::Is(fits), Some(ordering)) => Ok(fits(ordering)),
-            (Compare::Differs, ordering) => Ok(ordering != Some(Ordering::Equal)),
-            (Compare::Is(_), None) => Err("incompatible types for comparison".to_owned()),
-            (Compare::Exists, _) => Ok(true),
+        if compare == Compare::Differs {
+            return Ok(ordering != Some(Ordering::Equal));
         }
+        let ordering = ordering.ok_or("incompatible types for comparison")?;
+        Ok(match compare {
+            Compare::Equal => ordering.is_eq(),
+            Compare::Less => ordering.is_lt(),
+            Compare::LessOrEqual => ordering.is_le(),
+            Compare::Greater => ordering.is_gt(),
+            Compare::GreaterOrEqual => ordering.is_ge(),
+            Compare::Exists | Compare::Differs => true,
+        })
     }
 }
 
@@ -538,12 +523,12 @@ impl<'t> Parser<'t> {
             Some(at) => {
                 let end = inside[at..].find(|c| !is_operator(c)).map_or(inside.len(), |length| at + length);
                 let compare = match &inside[at..end] {
-                    "==" => Compare::Is(Ordering::is_eq),
+                    "==" => Compare::Equal,
                     "!=" => Compare::Differs,
-                    "<" => Compare::Is(Ordering::is_lt),
-                    ">" => Compare::Is(Ordering::is_gt),
-                    "<=" => Compare::Is(Ordering::is_le),
-                    ">=" => Compare::Is(Ordering::is_ge),
+                    "<" => Compare::Less,
+                    ">" => Compare::Greater,
+                    "<=" => Compare::LessOrEqual,
+                    ">=" => Compare::GreaterOrEqual,
                     other => return Err(format!("unrecognized filter operator {other}")),
                 };
                 Step::Filter(side(&inside[..at])?, compare, side(&inside[end..])?)

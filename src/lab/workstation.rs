@@ -332,6 +332,7 @@ impl Workstation {
     /// Does what the shell of a terminal asks; `was_running` if a line was under way until now.
     fn carry_out(&mut self, now: SimTime, terminal: u8, asks: Vec<Ask>, was_running: bool, desk: &mut Desk) {
         let (mut to_heed, mut fetches_to_heed) = (Vec::new(), Vec::new());
+        let mut unedited = Vec::new();
         for ask in asks {
             let term = &mut self.terminals[usize::from(terminal)];
             match ask {
@@ -384,6 +385,7 @@ impl Workstation {
                 Ask::Sleep { token, span } => {
                     desk.timers.push((span, TimerNote { terminal, token }));
                 }
+                Ask::Edit { token, .. } => unedited.push(token),
                 Ask::Fault(fault) => desk.faults.push(fault),
                 Ask::Install { host, wal, database } => desk.installs.push(Install { host, wal, database }),
                 // A terminal's shell outlives its programs.
@@ -403,6 +405,11 @@ impl Workstation {
         }
         for id in fetches_to_heed {
             self.heed_fetch(now, id, desk);
+        }
+        for token in unedited {
+            // Simplified: the page has no editor yet.
+            let result = Err("no editor is attached to this terminal".to_owned());
+            self.tell(now, terminal, Tell::Edited { token, result }, desk);
         }
     }
 

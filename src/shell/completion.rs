@@ -9,6 +9,7 @@ use super::etcdctl::flags::{Flag, Kind};
 use super::etcdctl::table::{Command, GLOBAL, HELP};
 use super::etcdutl;
 use super::grammar::is_name;
+use super::kubectl;
 use super::lab_cmd;
 use super::printers::FORMATS;
 use super::programs;
@@ -41,6 +42,7 @@ pub fn complete(line: &str, cursor: usize, machine: &Machine, environment: &Envi
         "etcdutl" => {
             sorted(start, current, etcdutl::subcommands(arguments).iter().map(|name| (*name).to_owned()).collect())
         }
+        "kubectl" => sorted(start, current, kubectl_words(arguments, current)),
         "lab" => sorted(start, current, lab_words(arguments, machine)),
         "export" | "unset" => sorted(start, current, environment.exported().map(|(name, _)| name.to_owned()).collect()),
         _ => Completion { start, candidates: Vec::new() },
@@ -104,6 +106,19 @@ fn sorted(start: usize, current: &str, mut candidates: Vec<String>) -> Completio
     candidates.sort();
     candidates.dedup();
     Completion { start, candidates }
+}
+
+/// Words of commands, or flags of the one that is there, and kinds of the real API.
+fn kubectl_words(arguments: &[String], current: &str) -> Vec<String> {
+    let words: Vec<String> = arguments.iter().filter(|word| !word.starts_with('-')).cloned().collect();
+    if current.starts_with('-') {
+        return kubectl::flags_of(&words);
+    }
+    let next: Vec<String> = kubectl::subcommands(&words).into_iter().map(str::to_owned).collect();
+    if !next.is_empty() || words.len() != 1 {
+        return next;
+    }
+    crate::k8s::registry::resources().iter().map(|resource| resource.name.to_owned()).collect()
 }
 
 /// Options, or what members serve.

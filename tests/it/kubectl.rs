@@ -11,6 +11,7 @@ mod standin;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use control_plane_lab::etcd::http::{FetchEvent, HttpRequest, HttpResponse};
@@ -51,7 +52,8 @@ fn recorded_commands() {
     };
     let schemas = schemas(&shared.join("third-party/kubernetes-openapi-v3"));
     let known = fs::read_to_string(committed.join("known_differences.txt")).unwrap();
-    let known: BTreeSet<&str> = known.lines().filter_map(|line| line.split(": ").next()).filter(|name| !name.starts_with('#')).collect();
+    let known: BTreeSet<&str> =
+        known.lines().filter_map(|line| line.split(": ").next()).filter(|name| !name.starts_with('#')).collect();
     let only = std::env::var("LAB_KUBECTL").ok();
     let (mut recorded, mut differ, mut wrong) = (0, BTreeSet::new(), Vec::new());
     for recording in recordings(&folder) {
@@ -63,7 +65,12 @@ fn recorded_commands() {
         if !differences.is_empty() {
             differ.insert(recording.name.clone());
             if !known.contains(&recording.name[..]) || only.is_some() {
-                wrong.push(format!("{}: {}\n{}", recording.name, recording.meta["command"].as_str().unwrap(), differences.join("\n")));
+                wrong.push(format!(
+                    "{}: {}\n{}",
+                    recording.name,
+                    recording.meta["command"].as_str().unwrap(),
+                    differences.join("\n")
+                ));
             }
         } else if known.contains(&recording.name[..]) {
             wrong.push(format!("{} is said to differ and does not: take it off the list", recording.name));
@@ -74,6 +81,54 @@ fn recorded_commands() {
     println!("kubectl: {recorded} commands, {} equal", recorded - differ.len());
     assert!(recorded > 0, "no recording is there");
     assert!(wrong.is_empty(), "{} commands are not as expected", wrong.len());
+}
+
+/// Lines that were not recorded: a kubeconfig made and used, and mistakes. What is printed is upstream's.
+#[test]
+fn own_lines() {
+    let mut files = files();
+    let mut standin = StandIn::new(Value::Null, BTreeMap::new());
+    let mut check = |line: &str, status: i32, stdout: &str, stderr: &str| {
+        let outcome = run(line, &mut files, &mut standin, false);
+        assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), (stdout, stderr), "{line}");
+        assert_eq!(outcome.exit, Some(status), "{line}");
+    };
+    check("kubectl config set-cluster lab --server=http://kube-1:8080", 0, "Cluster \"lab\" set.\n", "");
+    check("kubectl config set-credentials ada --token=secret", 0, "User \"ada\" set.\n", "");
+    let created = "Context \"work\" created.\n";
+    check("kubectl config set-context work --cluster=lab --user=ada --namespace=kube-system", 0, created, "");
+    check("kubectl config use-context work", 0, "Switched to context \"work\".\n", "");
+    check("kubectl config current-context", 0, "work\n", "");
+    let contexts =
+        "CURRENT   NAME   CLUSTER   AUTHINFO   NAMESPACE\n*         work   lab       ada        kube-system\n";
+    check("kubectl config get-contexts", 0, contexts, "");
+    let view = "apiVersion: v1\nclusters:\n- cluster:\n    server: http://kube-1:8080\n  name: lab\ncontexts:\n- context:\n    \
+        cluster: lab\n    namespace: kube-system\n    user: ada\n  name: work\ncurrent-context: work\nkind: Config\nusers:\n\
+        - name: ada\n  user:\n    token: REDACTED\n";
+    check("kubectl config view", 0, view, "");
+    check("kubectl get pods", 0, "NAME        CREATED AT\nproxy-abc   2026-01-02T03:04:05Z\n", "");
+    check("kubectl config use-context none", 1, "", "error: no context exists with the name: \"none\"\n");
+    check("kubectl --context=none get pods", 1, "", "error: context \"none\" does not exist\n");
+    check(
+        "kubectl gett pods",
+        1,
+        "",
+        "error: unknown command \"gett\" for \"kubectl\"\n\nDid you mean this?\n\tget\n\tset\n",
+    );
+    let usage = "error: unknown flag: --nope\nSee 'kubectl get --help' for usage.\n";
+    check("kubectl get pods --nope", 1, "", usage);
+    check("kubectl create -f nope.yaml", 1, "", "error: the path \"nope.yaml\" does not exist\n");
+    check("kubectl get pods -A -l app=none", 0, "", "No resources found\n");
+    check("kubectl get pods -o name -A -l run=solo", 0, "pod/solo\n", "");
+    check("kubectl get pod solo -n default -o 'go-template={{.metadata.name}}'", 0, "solo", "");
+    let dry = "configmap/a created (dry run)\n";
+    check("kubectl create configmap a --from-literal=x=1,2 --dry-run=client", 0, dry, "");
+    check(
+        "printf 'kind: Pod\\napiVersion: v1\\nmetadata: {name: p}\\n' | kubectl delete --wait=false -f -",
+        1,
+        "",
+        "Error from server (NotFound): pods \"p\" not found\n",
+    );
 }
 
 fn recordings(folder: &Path) -> Vec<Recording> {
@@ -139,7 +194,9 @@ fn replay(recording: &Recording, schemas: &BTreeMap<String, Value>) -> Vec<Strin
     if ours.exit.map(i64::from) != Some(exit) {
         differences.push(format!("  exit code {:?} instead of {exit}", ours.exit));
     }
-    for (what, ours, theirs) in [("stdout", &ours.stdout, &recording.meta["stdout"]), ("stderr", &ours.stderr, &recording.meta["stderr"])] {
+    for (what, ours, theirs) in
+        [("stdout", &ours.stdout, &recording.meta["stdout"]), ("stderr", &ours.stderr, &recording.meta["stderr"])]
+    {
         let theirs = theirs.as_str().unwrap();
         let is_cut = theirs.chars().count() >= RECORDED_OUTPUT_MAX;
         let (mut a, mut b) = (mask(ours), mask(theirs));
@@ -241,7 +298,15 @@ fn describe_recorded(request: &Value) -> String {
         None => request["body"].clone(),
     };
     let path = text(&request["path"]);
-    line(&text(&request["method"]), &path, pairs.collect(), [header("Accept"), header("Content-Type")], &identity, &body, exact)
+    line(
+        &text(&request["method"]),
+        &path,
+        pairs.collect(),
+        [header("Accept"), header("Content-Type")],
+        &identity,
+        &body,
+        exact,
+    )
 }
 
 /// A request as one line in which equal ones are equal.
@@ -278,7 +343,11 @@ fn line(
     let bytes = exact.map_or_else(String::new, |bytes| {
         // Byte for byte, except for moments.
         let has_moment = bytes.windows(4).any(|window| window == b"2026") || body.to_string().contains("2026-11-21T");
-        if has_moment { " Protobuf".to_owned() } else { format!(" Protobuf {}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()) }
+        if has_moment {
+            " Protobuf".to_owned()
+        } else {
+            format!(" Protobuf {}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
     });
     let accept = accept.replace(' ', "");
     mask(&format!("{method} {path}?{} [{accept}] [{content}]{} {body}{bytes}", query.join("&"), words.join(" ")))
@@ -288,19 +357,39 @@ fn line(
 fn files() -> Files {
     let mut files = Files::default();
     let deploy = |name: &str, rest: &str| {
-        format!("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  labels: {{app: {name}}}\nspec:\n{rest}")
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  labels: {{app: {name}}}\nspec:\n{rest}"
+        )
     };
-    let api = deploy("api", "  replicas: 2\n  selector: {matchLabels: {app: api}}\n  template:\n    metadata: {labels: {app: api}}\n    spec:\n      containers:\n      - name: api\n        image: nginx:1.27\n        ports:\n        - containerPort: 80\n");
-    let web = deploy("web", "  replicas: 3\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - {name: nginx, image: 'nginx:1.28'}\n");
+    let api = deploy(
+        "api",
+        "  replicas: 2\n  selector: {matchLabels: {app: api}}\n  template:\n    metadata: {labels: {app: api}}\n    spec:\n      containers:\n      - name: api\n        image: nginx:1.27\n        ports:\n        - containerPort: 80\n",
+    );
+    let web = deploy(
+        "web",
+        "  replicas: 3\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - {name: nginx, image: 'nginx:1.28'}\n",
+    );
     let mut put = |name: &str, text: &str| files.write(name, Bytes::copy_from_slice(text.as_bytes())).unwrap();
     put("deploy.yaml", &api);
     put("deploy-web.yaml", &web);
     put("widget.yaml", "apiVersion: example.com/v1\nkind: Widget\nmetadata:\n  name: w2\nspec:\n  size: 3\n");
-    put("bad.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: bad\nspec:\n  containers:\n  - name: c\n    image: nginx\n    imagePullPolcy: Always\n");
+    put(
+        "bad.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: bad\nspec:\n  containers:\n  - name: c\n    image: nginx\n    imagePullPolcy: Always\n",
+    );
     put("cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings2\ndata:\n  k: v\n");
-    put("multi.yaml", "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  namespace: shop\ndata:\n  a: b\n");
-    put("job.yaml", "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: once\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: c\n        image: busybox\n");
-    put("role.yaml", "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: r\nrules:\n- apiGroups: ['']\n  resources: [pods]\n  verbs: [get]\n");
+    put(
+        "multi.yaml",
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  namespace: shop\ndata:\n  a: b\n",
+    );
+    put(
+        "job.yaml",
+        "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: once\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: c\n        image: busybox\n",
+    );
+    put(
+        "role.yaml",
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: r\nrules:\n- apiGroups: ['']\n  resources: [pods]\n  verbs: [get]\n",
+    );
     files
 }
 
@@ -320,7 +409,11 @@ fn run(command: &str, files: &mut Files, standin: &mut StandIn, is_secure: bool)
     let mut agenda: BTreeMap<(SimTime, u32), Item> = BTreeMap::new();
     let (mut now, mut number) = (RECORDED_AT, 0);
     let line = quoted(command);
-    let insert = if command.starts_with("kubectl config") { String::new() } else { format!(" --server={scheme}://127.0.0.1:PORT") };
+    let insert = if command.starts_with("kubectl config") {
+        String::new()
+    } else {
+        format!(" --server={scheme}://127.0.0.1:PORT")
+    };
     let line = line.replacen("kubectl", &format!("kubectl{insert}"), 1);
     let mut asks = Asks::new(files);
     shell.line(now, &line, &mut asks);
@@ -347,7 +440,10 @@ fn run(command: &str, files: &mut Files, standin: &mut StandIn, is_secure: bool)
                     match standin.answer(token.0, &request) {
                         Reply::Whole(status, headers, body) => {
                             let response = HttpResponse { status, headers, body };
-                            put(short, Item::Http(token, FetchEvent::Answered { response, more: false }));
+                            put(
+                                short,
+                                Item::Http(token, FetchEvent::Answered { response: Arc::new(response), more: false }),
+                            );
                         }
                         Reply::Stream(lines, ends) => {
                             let response = HttpResponse {
@@ -355,7 +451,10 @@ fn run(command: &str, files: &mut Files, standin: &mut StandIn, is_secure: bool)
                                 headers: vec![("Content-Type", "application/json".to_owned())],
                                 body: Bytes::new(),
                             };
-                            put(short, Item::Http(token, FetchEvent::Answered { response, more: true }));
+                            put(
+                                short,
+                                Item::Http(token, FetchEvent::Answered { response: Arc::new(response), more: true }),
+                            );
                             for line in &lines {
                                 let bytes = Bytes::from(format!("{line}\n"));
                                 put(short, Item::Http(token, FetchEvent::Data { bytes, more: true }));

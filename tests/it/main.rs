@@ -11,6 +11,7 @@ mod k8s_codec;
 mod k8s_faces;
 mod k8s_gates;
 mod k8s_recorded;
+mod kubectl;
 mod lab;
 mod lessons;
 mod lives;

@@ -32,7 +32,10 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
         return fail("must specify one of -f and -k");
     }
     if !args.words.is_empty() {
-        return fail(format!("Unexpected args: [{}]\nSee 'kubectl apply -h' for help and examples", args.words.join(" ")));
+        return fail(format!(
+            "Unexpected args: [{}]\nSee 'kubectl apply -h' for help and examples",
+            args.words.join(" ")
+        ));
     }
     let (dry_run, server_side) = (dry_run(kube)?, args.bool("server-side"));
     if args.bool("force-conflicts") && !server_side {
@@ -42,16 +45,21 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
         return fail("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)");
     }
     if args.bool("prune") && args.text("selector").is_empty() && !args.bool("all") {
-        return fail("all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector");
+        return fail(
+            "all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector",
+        );
     }
     let output = Output::read(kube, false)?;
     let validation = Validation::read(kube)?;
     let query = Query { local: true, validates: true, ..Query::of(kube) };
     let targets = builder::targets(kube, &query)?;
-    let infos: Vec<Info> = targets.into_iter().filter_map(|target| match target {
-        Target::Read(info) => Some(info),
-        _ => None,
-    }).collect();
+    let infos: Vec<Info> = targets
+        .into_iter()
+        .filter_map(|target| match target {
+            Target::Read(info) => Some(info),
+            _ => None,
+        })
+        .collect();
     let selector = args.text("selector").to_owned();
     let infos: Vec<Info> = infos.into_iter().filter(|info| selected(&info.object, &selector)).collect();
     if infos.is_empty() {
@@ -71,7 +79,8 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
 fn selected(object: &Value, selector: &str) -> bool {
     let Ok(selector) = crate::k8s::meta::labels::Selector::parse(selector) else { return true };
     let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
-    selector.matches(&labels.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect())
+    selector
+        .matches(&labels.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect())
 }
 
 /// Keeps what an object says now in itself.
@@ -125,8 +134,20 @@ fn client(kube: &mut Kube, info: &Info, dry_run: DryRun, validation: Validation,
             return print::outcome(kube, output, &created, "created", dry_run);
         }
         Err(stop) => {
-            let resource = format!("Resource: {}, GroupVersionKind: {}\nName: {}, Namespace: {}", quote(&resource_text(info)), quote(&kind_text(info)), quote(&info.name), quote(&info.namespace));
-            return Err(about(stop, &format!("error when retrieving current configuration of:\n{resource}\nfrom server for: {}: ", quote(&info.source))));
+            let resource = format!(
+                "Resource: {}, GroupVersionKind: {}\nName: {}, Namespace: {}",
+                quote(&resource_text(info)),
+                quote(&kind_text(info)),
+                quote(&info.name),
+                quote(&info.namespace)
+            );
+            return Err(about(
+                stop,
+                &format!(
+                    "error when retrieving current configuration of:\n{resource}\nfrom server for: {}: ",
+                    quote(&info.source)
+                ),
+            ));
         }
     };
     if last_applied(&current).is_none() {
@@ -140,7 +161,12 @@ fn client(kube: &mut Kube, info: &Info, dry_run: DryRun, validation: Validation,
     }
     let patcher = Patcher { dry_run, validation: Some(validation), version: None };
     let (new, changed) = patcher.patch(kube, info, &current, &modified).map_err(|stop| {
-        let before = format!("error when applying patch:\nto:\n{}\nfor: {}: error when patching {}: ", described(info), quote(&info.source), quote(&info.source));
+        let before = format!(
+            "error when applying patch:\nto:\n{}\nfor: {}: error when patching {}: ",
+            described(info),
+            quote(&info.source),
+            quote(&info.source)
+        );
         about(stop, &before)
     })?;
     let said = if changed { "configured" } else { "unchanged" };
@@ -149,12 +175,20 @@ fn client(kube: &mut Kube, info: &Info, dry_run: DryRun, validation: Validation,
 
 fn resource_text(info: &Info) -> String {
     let (group, version) = (&info.resource.group, &info.resource.version);
-    format!("{}, Resource={}", if group.is_empty() { format!("/{version}") } else { format!("{group}/{version}") }, info.resource.name)
+    format!(
+        "{}, Resource={}",
+        if group.is_empty() { format!("/{version}") } else { format!("{group}/{version}") },
+        info.resource.name
+    )
 }
 
 fn kind_text(info: &Info) -> String {
     let (group, version) = (&info.resource.group, &info.resource.version);
-    format!("{}, Kind={}", if group.is_empty() { format!("/{version}") } else { format!("{group}/{version}") }, info.resource.kind)
+    format!(
+        "{}, Kind={}",
+        if group.is_empty() { format!("/{version}") } else { format!("{group}/{version}") },
+        info.resource.kind
+    )
 }
 
 fn described(info: &Info) -> String {
@@ -216,10 +250,23 @@ impl Patcher {
 
 /// Kinds that `--prune` looks at if nothing else is said.
 const PRUNED: [&str; 17] = [
-    "core/v1/ConfigMap", "core/v1/Endpoints", "core/v1/Namespace", "core/v1/PersistentVolumeClaim",
-    "core/v1/PersistentVolume", "core/v1/Pod", "core/v1/ReplicationController", "core/v1/Secret", "core/v1/Service",
-    "batch/v1/Job", "batch/v1/CronJob", "networking.k8s.io/v1/Ingress", "apps/v1/DaemonSet", "apps/v1/Deployment",
-    "apps/v1/ReplicaSet", "apps/v1/StatefulSet", "storage.k8s.io/v1/StorageClass",
+    "core/v1/ConfigMap",
+    "core/v1/Endpoints",
+    "core/v1/Namespace",
+    "core/v1/PersistentVolumeClaim",
+    "core/v1/PersistentVolume",
+    "core/v1/Pod",
+    "core/v1/ReplicationController",
+    "core/v1/Secret",
+    "core/v1/Service",
+    "batch/v1/Job",
+    "batch/v1/CronJob",
+    "networking.k8s.io/v1/Ingress",
+    "apps/v1/DaemonSet",
+    "apps/v1/Deployment",
+    "apps/v1/ReplicaSet",
+    "apps/v1/StatefulSet",
+    "storage.k8s.io/v1/StorageClass",
 ];
 
 /// Removes what was applied before, is chosen by the selector and was not among the files.
@@ -227,7 +274,8 @@ fn prune(kube: &mut Kube, applied: &[Info], dry_run: DryRun) -> Outcome<()> {
     let allowed = kube.args.list("prune-allowlist");
     let kinds: Vec<String> =
         if allowed.is_empty() { PRUNED.iter().map(|kind| (*kind).to_owned()).collect() } else { allowed };
-    let mut namespaces: Vec<&str> = applied.iter().map(|info| &info.namespace[..]).filter(|name| !name.is_empty()).collect();
+    let mut namespaces: Vec<&str> =
+        applied.iter().map(|info| &info.namespace[..]).filter(|name| !name.is_empty()).collect();
     namespaces.sort_unstable();
     namespaces.dedup();
     let uids: Vec<(String, String, String)> =
@@ -241,10 +289,14 @@ fn prune(kube: &mut Kube, applied: &[Info], dry_run: DryRun) -> Outcome<()> {
         let (group, version) = split_version(version);
         let group = if group == "core" { "" } else { group };
         let api_version = super::discovery::join_version(group, version);
-        let Some(resource) = kube.look_up(|discovery| discovery.of_kind(&api_version, kind_name).cloned())? else { continue };
+        let Some(resource) = kube.look_up(|discovery| discovery.of_kind(&api_version, kind_name).cloned())? else {
+            continue;
+        };
         let scopes: Vec<&str> = if resource.is_namespaced { namespaces.clone() } else { vec![""] };
         for namespace in scopes {
-            let request = Request::get(resource.path(namespace), accept::JSON).maybe("labelSelector", &selector).about(&resource.name, "");
+            let request = Request::get(resource.path(namespace), accept::JSON)
+                .maybe("labelSelector", &selector)
+                .about(&resource.name, "");
             let found = kube.object(&request)?;
             for item in list(&found["items"]) {
                 let name = item["metadata"]["name"].as_str().unwrap_or_default();

@@ -248,7 +248,10 @@ pub fn read(kube: &mut Kube, path: &str, recursive: bool) -> Outcome<Vec<(String
         return Ok(vec![("STDIN".to_owned(), text(&input))]);
     }
     if path.starts_with("http://") || path.starts_with("https://") {
-        return fail(format!("unable to read URL {}: files from the net are not built into this lab's kubectl", quote(path)));
+        return fail(format!(
+            "unable to read URL {}: files from the net are not built into this lab's kubectl",
+            quote(path)
+        ));
     }
     if let Some(inside) = kube.run.list_files(path) {
         let mut found = Vec::new();
@@ -281,9 +284,8 @@ pub fn documents(text: &str) -> Vec<String> {
             _ => found.push(String::new()),
         }
     }
-    let is_blank = |document: &String| {
-        document.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
-    };
+    let is_blank =
+        |document: &String| document.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     found.retain(|document| !is_blank(document));
     found
 }
@@ -421,7 +423,13 @@ fn pages(kube: &mut Kube, query: &Query, resource: &ApiResource, namespace: &str
 }
 
 /// One page of a list, from where the token says.
-pub fn page(kube: &mut Kube, query: &Query, resource: &ApiResource, namespace: &str, token: &str) -> Outcome<Arc<Value>> {
+pub fn page(
+    kube: &mut Kube,
+    query: &Query,
+    resource: &ApiResource,
+    namespace: &str,
+    token: &str,
+) -> Outcome<Arc<Value>> {
     let mut request = Request::get(resource.path(namespace), query.accept)
         .maybe("continue", token)
         .maybe("fieldSelector", &query.field_selector)
@@ -468,11 +476,7 @@ pub fn infos(kube: &mut Kube, query: &Query) -> Outcome<(Vec<Info>, Vec<Failure>
 }
 
 /// Does something to each object in turn; failures do not stop the others, and are told at the end.
-pub fn visit(
-    kube: &mut Kube,
-    query: &Query,
-    mut body: impl FnMut(&mut Kube, &Info) -> Outcome<()>,
-) -> Outcome<()> {
+pub fn visit(kube: &mut Kube, query: &Query, mut body: impl FnMut(&mut Kube, &Info) -> Outcome<()>) -> Outcome<()> {
     let targets = targets(kube, query)?;
     let mut failures = Vec::new();
     for target in &targets {

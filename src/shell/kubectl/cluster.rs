@@ -34,7 +34,11 @@ fn no_words(kube: &Kube) -> Outcome<()> {
     if args.words.is_empty() {
         return Ok(());
     }
-    fail(format!("unexpected arguments: [{}]\nSee 'kubectl {} -h' for help and examples", args.words.join(" "), args.path()))
+    fail(format!(
+        "unexpected arguments: [{}]\nSee 'kubectl {} -h' for help and examples",
+        args.words.join(" "),
+        args.path()
+    ))
 }
 
 pub fn api_resources(kube: &mut Kube) -> Outcome<()> {
@@ -173,7 +177,9 @@ pub fn info(kube: &mut Kube) -> Outcome<()> {
         let port = &service["spec"]["ports"][0];
         let scheme = if port["name"] == "https" || port["port"] == 443 { "https:" } else { "" };
         let port_name = port["name"].as_str().unwrap_or_default();
-        out += &format!("{name} is running at {server}/api/v1/namespaces/kube-system/services/{scheme}{own}:{port_name}/proxy\n");
+        out += &format!(
+            "{name} is running at {server}/api/v1/namespaces/kube-system/services/{scheme}{own}:{port_name}/proxy\n"
+        );
     }
     kube.print(out + "\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.\n");
     Ok(())

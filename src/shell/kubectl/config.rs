@@ -96,7 +96,8 @@ impl KubeConfig {
             let items: Vec<Value> = named.into_iter().map(|(_, item)| item).collect();
             merged.insert(section.to_owned(), if items.is_empty() { Value::Null } else { items.into() });
         }
-        let current = self.files.iter().find_map(|(_, file)| file["current-context"].as_str().filter(|c| !c.is_empty()));
+        let current =
+            self.files.iter().find_map(|(_, file)| file["current-context"].as_str().filter(|c| !c.is_empty()));
         merged.insert("current-context".to_owned(), current.unwrap_or_default().into());
         merged.insert("kind".to_owned(), "Config".into());
         self.value = merged;
@@ -164,7 +165,12 @@ impl KubeConfig {
                 groups: if args.is_set_for_all("as-group") {
                     args.list("as-group")
                 } else {
-                    user.map(|user| list(&user["as-groups"])).unwrap_or_default().iter().filter_map(Value::as_str).map(str::to_owned).collect()
+                    user.map(|user| list(&user["as-groups"]))
+                        .unwrap_or_default()
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect()
                 },
             },
             timeout: Some(args.text("request-timeout").to_owned()).filter(|span| span != "0"),
@@ -191,10 +197,11 @@ impl KubeConfig {
                 Err(error) => return fail(format!("open {path}: {}", error.in_go())),
             }
         }
-        let named: Vec<&str> = [(!config.token.is_empty(), "bearer token"), (!config.username.is_empty(), "basic auth")]
-            .iter()
-            .filter_map(|(is_set, name)| is_set.then_some(*name))
-            .collect();
+        let named: Vec<&str> =
+            [(!config.token.is_empty(), "bearer token"), (!config.username.is_empty(), "basic auth")]
+                .iter()
+                .filter_map(|(is_set, name)| is_set.then_some(*name))
+                .collect();
         if named.len() > 1 && args.is_set_for_all("token") != args.is_set_for_all("username") {
             // A flag takes the place of what the file says.
             if args.is_set_for_all("token") {
@@ -221,13 +228,20 @@ fn invalid<T>(why: &str) -> Outcome<T> {
     fail(format!("Error in configuration: {why}"))
 }
 
+/// A text, or an empty one.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 /// The parts of a list, or nothing.
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn read(path: &str, bytes: &[u8]) -> Result<Value, Stop> {
-    let failed = |why: String| Stop::Failed(super::failure::Failure::Text(format!("error loading config file {}: {why}", quote(path))));
+    let failed = |why: String| {
+        Stop::Failed(super::failure::Failure::Text(format!("error loading config file {}: {why}", quote(path))))
+    };
     let text = std::str::from_utf8(bytes).map_err(|_| failed("yaml: invalid leading UTF-8 octet".to_owned()))?;
     let value = yaml::parse(text).map_err(|error| failed(error.to_string()))?.value;
     match value {

@@ -84,7 +84,8 @@ pub fn view(kube: &mut Kube) -> Outcome<()> {
     let config = load(kube)?;
     let mut shown = Value::Object(config.value.clone());
     if args.bool("minify") {
-        shown = minified(&config, if args.text("context").is_empty() { config.current() } else { args.text("context") })?;
+        shown =
+            minified(&config, if args.text("context").is_empty() { config.current() } else { args.text("context") })?;
     }
     if !args.bool("raw") {
         redact(&mut shown);
@@ -121,7 +122,12 @@ fn minified(config: &KubeConfig, context: &str) -> Outcome<Value> {
 /// Hides what is nobody's business.
 fn redact(shown: &mut Value) {
     for user in shown["users"].as_array_mut().into_iter().flatten() {
-        for (name, with) in [("token", "REDACTED"), ("password", "REDACTED"), ("client-certificate-data", "DATA+OMITTED"), ("client-key-data", "DATA+OMITTED")] {
+        for (name, with) in [
+            ("token", "REDACTED"),
+            ("password", "REDACTED"),
+            ("client-certificate-data", "DATA+OMITTED"),
+            ("client-key-data", "DATA+OMITTED"),
+        ] {
             if user["user"].get(name).is_some() {
                 user["user"][name] = with.into();
             }
@@ -277,7 +283,9 @@ pub fn set_credentials(kube: &mut Kube) -> Outcome<()> {
         }
     }
     if args.is_set("token") && (args.is_set("username") || args.is_set("password")) {
-        return fail("you cannot specify more than one authentication method at the same time: [--token --username/--password]");
+        return fail(
+            "you cannot specify more than one authentication method at the same time: [--token --username/--password]",
+        );
     }
     for flag in ["client-certificate", "client-key"] {
         if !args.is_set(flag) {
@@ -307,7 +315,9 @@ fn delete(kube: &mut Kube, section: &str, word: &str) -> Outcome<()> {
         return fail(format!("cannot delete {word} {name}, not in {target}"));
     }
     if section == "contexts" && config.current() == name {
-        kube.complain("warning: this removed your active context, use \"kubectl config use-context\" to select a different one\n");
+        kube.complain(
+            "warning: this removed your active context, use \"kubectl config use-context\" to select a different one\n",
+        );
     }
     change(kube, section, &name, |file| {
         file[section].as_array_mut().into_iter().for_each(|items| items.retain(|item| item["name"] != name.as_str()));
@@ -336,7 +346,12 @@ pub fn rename_context(kube: &mut Kube) -> Outcome<()> {
         return fail(format!("cannot rename the context {}, it's not in {}", quote(&old), config.target));
     }
     if config.find("contexts", &new).is_some() {
-        return fail(format!("cannot rename the context {}, the context {} already exists in {}", quote(&old), quote(&new), config.target));
+        return fail(format!(
+            "cannot rename the context {}, the context {} already exists in {}",
+            quote(&old),
+            quote(&new),
+            config.target
+        ));
     }
     change(kube, "contexts", &old, |file| {
         for item in file["contexts"].as_array_mut().into_iter().flatten() {
@@ -392,7 +407,10 @@ fn property(kube: &mut Kube, path: &str, value: Option<String>) -> Outcome<()> {
             entry(file, &section, &name)[&field] = value;
         }
         None if field.is_empty() => {
-            file[&section].as_array_mut().into_iter().for_each(|items| items.retain(|item| item["name"] != name.as_str()));
+            file[&section]
+                .as_array_mut()
+                .into_iter()
+                .for_each(|items| items.retain(|item| item["name"] != name.as_str()));
         }
         None => drop(entry(file, &section, &name).as_object_mut().and_then(|own| own.shift_remove(&field))),
     })

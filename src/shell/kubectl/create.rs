@@ -11,8 +11,8 @@ use super::flags::DryRun;
 use super::openapi::Validation;
 use super::print::{self, Output};
 use super::write::{dry_run, known, marked};
-use crate::k8s::meta::{labels, names};
 use crate::k8s::meta::quantity::Quantity;
+use crate::k8s::meta::{labels, names};
 use crate::shell::printers::go::quote;
 use crate::shell::text;
 
@@ -43,7 +43,13 @@ fn generate(kube: &mut Kube, object: Value, before: Before) -> Outcome<()> {
     print::outcome(kube, &output, &object, "created", dry_run)
 }
 
-fn post(kube: &mut Kube, resource: &ApiResource, object: &Value, dry_run: DryRun, validation: Option<Validation>) -> Outcome<Value> {
+fn post(
+    kube: &mut Kube,
+    resource: &ApiResource,
+    object: &Value,
+    dry_run: DryRun,
+    validation: Option<Validation>,
+) -> Outcome<Value> {
     let namespace = kube.namespace()?;
     let mut request = Request::new("POST", resource.path(&namespace), accept::TYPED).about(&resource.name, "");
     if let Some(validation) = validation {
@@ -57,7 +63,9 @@ fn post(kube: &mut Kube, resource: &ApiResource, object: &Value, dry_run: DryRun
 fn wrap(stop: Stop, before: Before) -> Stop {
     match stop {
         Stop::Failed(Failure::Network { host, error }) => Stop::Failed(Failure::Network { host, error }),
-        Stop::Failed(failure) if !before.is_empty() => Stop::Failed(Failure::Text(format!("{before}{}", failure.text()))),
+        Stop::Failed(failure) if !before.is_empty() => {
+            Stop::Failed(Failure::Text(format!("{before}{}", failure.text())))
+        }
         other => other,
     }
 }
@@ -69,7 +77,10 @@ fn name(kube: &Kube) -> Outcome<String> {
         [name] => Ok(name.clone()),
         words => {
             let path = kube.args.path();
-            fail(format!("exactly one NAME is required, got {}\nSee 'kubectl {path} -h' for help and examples", words.len()))
+            fail(format!(
+                "exactly one NAME is required, got {}\nSee 'kubectl {path} -h' for help and examples",
+                words.len()
+            ))
         }
     }
 }
@@ -321,14 +332,17 @@ pub fn secret_tls(kube: &mut Kube) -> Outcome<()> {
 pub fn secret_docker(kube: &mut Kube) -> Outcome<()> {
     let args = kube.args;
     let text = |name: &str| args.text(name).to_owned();
-    let (server, user, password, email) = (text("docker-server"), text("docker-username"), text("docker-password"), text("docker-email"));
+    let (server, user, password, email) =
+        (text("docker-server"), text("docker-username"), text("docker-password"), text("docker-email"));
     if args.is_set("from-file") {
         let data = data(kube)?;
         let data = data.into_iter().map(|(_, value)| (".dockerconfigjson".to_owned(), value)).collect();
         return secret(kube, "kubernetes.io/dockerconfigjson", data);
     }
     if user.is_empty() || password.is_empty() || server.is_empty() {
-        return fail("either --from-file or the combination of --docker-username, --docker-password and --docker-server is required");
+        return fail(
+            "either --from-file or the combination of --docker-username, --docker-password and --docker-server is required",
+        );
     }
     let auth = super::config::encode(format!("{user}:{password}").as_bytes());
     let mut entry = json!({"username": user, "password": password});
@@ -345,7 +359,8 @@ fn service(kube: &mut Kube, kind: &str, mut spec: Value) -> Outcome<()> {
     let labels = json!({"app": name});
     spec["selector"] = labels.clone();
     spec["type"] = kind.into();
-    let object = json!({"kind": "Service", "apiVersion": "v1", "metadata": {"name": name, "labels": labels}, "spec": spec});
+    let object =
+        json!({"kind": "Service", "apiVersion": "v1", "metadata": {"name": name, "labels": labels}, "spec": spec});
     let before = match kind {
         "ClusterIP" => "failed to create ClusterIP service: ",
         "NodePort" => "failed to create NodePort service: ",
@@ -464,7 +479,8 @@ pub fn disruption_budget(kube: &mut Kube) -> Outcome<()> {
     if !max.is_empty() {
         spec["maxUnavailable"] = int_or_string(max);
     }
-    let object = json!({"kind": "PodDisruptionBudget", "apiVersion": "policy/v1", "metadata": metadata(&name), "spec": spec});
+    let object =
+        json!({"kind": "PodDisruptionBudget", "apiVersion": "policy/v1", "metadata": metadata(&name), "spec": spec});
     generate(kube, object, "failed to create poddisruptionbudgets: ")
 }
 
@@ -520,7 +536,9 @@ pub fn ingress(kube: &mut Kube) -> Outcome<()> {
     let args = kube.args;
     let (rules, class, default) = (args.list("rule"), args.text("class"), args.text("default-backend"));
     if rules.is_empty() && default.is_empty() {
-        return fail("not enough information provided: every ingress has to either specify a default-backend (which catches all traffic) or a list of rules (which catch specific paths)");
+        return fail(
+            "not enough information provided: every ingress has to either specify a default-backend (which catches all traffic) or a list of rules (which catch specific paths)",
+        );
     }
     let mut spec = json!({});
     if !class.is_empty() {
@@ -537,12 +555,16 @@ pub fn ingress(kube: &mut Kube) -> Outcome<()> {
         let (main, options) = rule.split_once(',').map_or((&rule[..], None), |(main, options)| (main, Some(options)));
         let parts = main.split_once('=').and_then(|(place, target)| Some((place.split_once('/')?, backend(target)?)));
         let Some(((host, path), backend)) = parts else {
-            return fail(format!("rule {rule} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]"));
+            return fail(format!(
+                "rule {rule} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]"
+            ));
         };
         if let Some(options) = options {
             let secret = options.strip_prefix("tls").map(|rest| rest.trim_start_matches('=').to_owned());
             let Some(secret) = secret else {
-                return fail(format!("rule {rule} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]"));
+                return fail(format!(
+                    "rule {rule} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]"
+                ));
             };
             match tls.iter_mut().find(|(known, _)| *known == secret) {
                 Some((_, hosts)) => hosts.push(host.to_owned()),
@@ -579,7 +601,8 @@ pub fn ingress(kube: &mut Kube) -> Outcome<()> {
     if !hosts.is_empty() {
         spec["rules"] = hosts.iter().map(rule).collect::<Vec<_>>().into();
     }
-    let mut object = json!({"kind": "Ingress", "apiVersion": "networking.k8s.io/v1", "metadata": metadata(&name), "spec": spec});
+    let mut object =
+        json!({"kind": "Ingress", "apiVersion": "networking.k8s.io/v1", "metadata": metadata(&name), "spec": spec});
     let annotations: Map<String, Value> = args
         .list("annotation")
         .iter()
@@ -602,7 +625,8 @@ fn backend(text: &str) -> Option<Value> {
 pub fn role(kube: &mut Kube) -> Outcome<()> {
     let name = name(kube)?;
     let rules = rules(kube)?;
-    let object = json!({"kind": "Role", "apiVersion": format!("{RBAC}/v1"), "metadata": metadata(&name), "rules": rules});
+    let object =
+        json!({"kind": "Role", "apiVersion": format!("{RBAC}/v1"), "metadata": metadata(&name), "rules": rules});
     generate(kube, object, "")
 }
 
@@ -612,8 +636,11 @@ pub fn cluster_role(kube: &mut Kube) -> Outcome<()> {
     let (urls, aggregation) = (args.list("non-resource-url"), args.list("aggregation-rule"));
     let mut object = json!({"kind": "ClusterRole", "apiVersion": format!("{RBAC}/v1"), "metadata": metadata(&name)});
     if !aggregation.is_empty() {
-        let labels: Map<String, Value> =
-            aggregation.iter().filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.into())).collect();
+        let labels: Map<String, Value> = aggregation
+            .iter()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.into()))
+            .collect();
         object["aggregationRule"] = json!({"clusterRoleSelectors": [{"matchLabels": labels}]});
         object["rules"] = json!([]);
         return generate(kube, object, "");
@@ -694,7 +721,9 @@ fn subjects(kube: &Kube) -> Outcome<Vec<Value>> {
         }
     }
     for account in args.list("serviceaccount") {
-        let Some((namespace, name)) = account.split_once(':').filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty()) else {
+        let Some((namespace, name)) =
+            account.split_once(':').filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
+        else {
             return fail("serviceaccount must be <namespace>:<name>");
         };
         subjects.push(json!({"kind": "ServiceAccount", "name": name, "namespace": namespace}));
@@ -742,18 +771,22 @@ pub fn token(kube: &mut Kube) -> Outcome<()> {
     if seconds > 0 {
         spec["expirationSeconds"] = seconds.into();
     }
-    let (kind, bound, uid) = (args.text("bound-object-kind"), args.text("bound-object-name"), args.text("bound-object-uid"));
+    let (kind, bound, uid) =
+        (args.text("bound-object-kind"), args.text("bound-object-name"), args.text("bound-object-uid"));
     if !kind.is_empty() {
         if bound.is_empty() {
             return fail("--bound-object-name is required if --bound-object-kind is provided");
         }
         spec["boundObjectRef"] = json!({"kind": kind, "apiVersion": "v1", "name": bound, "uid": uid});
     }
-    let object = in_form(&json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec})).or_else(fail)?;
+    let object = in_form(&json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec}))
+        .or_else(fail)?;
     let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
     let request = Request::new("POST", path, accept::TYPED).protobuf(&object)?.about("serviceaccounts", &name);
     let answer = kube.object(&request).map_err(|stop| match stop {
-        Stop::Failed(failure) if failure.is_not_found() => Stop::Failed(Failure::Text(format!("failed to create token: {}", failure.text()))),
+        Stop::Failed(failure) if failure.is_not_found() => {
+            Stop::Failed(Failure::Text(format!("failed to create token: {}", failure.text())))
+        }
         other => wrap(other, "failed to create token: "),
     })?;
     if output.is_human() {

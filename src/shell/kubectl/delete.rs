@@ -28,7 +28,9 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
     let dry_run = dry_run(kube)?;
     let mut query = Query::of(kube);
     if query.words.is_empty() && query.files.is_empty() {
-        return fail("you must specify one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'");
+        return fail(
+            "you must specify one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'",
+        );
     }
     let (force, now) = (args.bool("force"), args.bool("now"));
     let mut grace = args.int("grace-period");
@@ -48,7 +50,8 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
     if force && grace > 0 {
         return fail("--force and --grace-period greater than 0 cannot be specified together");
     }
-    let ignores = args.bool("ignore-not-found") || query.all || !query.selector.is_empty() || !query.field_selector.is_empty();
+    let ignores =
+        args.bool("ignore-not-found") || query.all || !query.selector.is_empty() || !query.field_selector.is_empty();
     if force {
         kube.warn("Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.");
     }
@@ -72,7 +75,9 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
             match kube.step(|kube| delete(kube, info, &options, "deleted")) {
                 Ok(uid) => deleted.push((info.clone(), uid)),
                 // What is not there is waited for nevertheless.
-                Err(Stop::Failed(failure)) if ignores && failure.is_not_found() => deleted.push((info.clone(), Value::Null)),
+                Err(Stop::Failed(failure)) if ignores && failure.is_not_found() => {
+                    deleted.push((info.clone(), Value::Null))
+                }
                 Err(Stop::Failed(failure)) => failures.push(failure),
                 Err(Stop::Pending) => return Err(Stop::Pending),
             }
@@ -81,7 +86,12 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
             kube.print("No resources found\n");
         }
     }
-    if !failures.is_empty() || dry_run != DryRun::None || !args.bool("wait") || deleted.is_empty() || force_without_wait(kube, force) {
+    if !failures.is_empty()
+        || dry_run != DryRun::None
+        || !args.bool("wait")
+        || deleted.is_empty()
+        || force_without_wait(kube, force)
+    {
         return all(failures);
     }
     let span = if args.is_set("timeout") && args.text("timeout") != "0s" { args.duration("timeout") } else { WEEK };
@@ -127,7 +137,9 @@ fn policy(kube: &Kube) -> Outcome<&'static str> {
         "background" | "true" => Ok("Background"),
         "foreground" => Ok("Foreground"),
         "orphan" | "false" => Ok("Orphan"),
-        other => fail(format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"")),
+        other => {
+            fail(format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\""))
+        }
     }
 }
 
@@ -164,7 +176,15 @@ fn delete(kube: &mut Kube, info: &Info, options: &Options, done: &str) -> Outcom
 
 /// Deletes an object and waits until it is gone, for `replace --force`.
 pub fn gone(kube: &mut Kube, info: &Info, dry_run: DryRun) -> Outcome<()> {
-    let options = Options { policy: policy(kube)?, grace: if kube.args.bool("force") && kube.args.int("grace-period") >= 0 { kube.args.int("grace-period") } else { -1 }, dry_run };
+    let options = Options {
+        policy: policy(kube)?,
+        grace: if kube.args.bool("force") && kube.args.int("grace-period") >= 0 {
+            kube.args.int("grace-period")
+        } else {
+            -1
+        },
+        dry_run,
+    };
     match kube.step(|kube| delete(kube, info, &options, "deleted")) {
         Ok(uid) if dry_run == DryRun::None => until_gone(kube, info, &uid, WEEK),
         Err(Stop::Failed(failure)) if !failure.is_not_found() => Err(Stop::Failed(failure)),
@@ -182,7 +202,7 @@ pub fn until_gone(kube: &mut Kube, info: &Info, uid: &Value, span: Micros) -> Ou
         Ok(object) if uid.is_string() && object["metadata"]["uid"] != *uid => return Ok(()),
         Ok(_) => {}
     }
-    let waited = wait::watch(kube, info, accept::JSON, deadline, |kind, object| match kind {
+    let waited = wait::watch(kube, info, accept::JSON, deadline, |_, kind, object| match kind {
         // The list was empty: it went in between.
         wait::Kind::Synced if object.is_null() => Ok(true),
         wait::Kind::Deleted => Ok(true),

@@ -143,11 +143,8 @@ impl Discovery {
         for group in lists.iter().flat_map(|list_of| list(&list_of["items"])) {
             let name = group["metadata"]["name"].as_str().unwrap_or_default();
             for (at, version) in list(&group["versions"]).iter().enumerate() {
-                let of = GroupVersion {
-                    group: name.to_owned(),
-                    version: text(&version["version"]),
-                    is_preferred: at == 0,
-                };
+                let of =
+                    GroupVersion { group: name.to_owned(), version: text(&version["version"]), is_preferred: at == 0 };
                 for resource in list(&version["resources"]) {
                     discovery.resources.push(parse_resource(resource, &of));
                 }
@@ -250,7 +247,8 @@ fn piece_by_piece(kube: &mut Kube, core: &Value, groups: &Value) -> Outcome<Vec<
         list(&core["versions"]).iter().map(|version| (String::new(), text(version))).collect();
     for group in list(&groups["groups"]) {
         let preferred = text(&group["preferredVersion"]["version"]);
-        let mut versions: Vec<String> = list(&group["versions"]).iter().map(|version| text(&version["version"])).collect();
+        let mut versions: Vec<String> =
+            list(&group["versions"]).iter().map(|version| text(&version["version"])).collect();
         versions.sort_by_key(|version| *version != preferred);
         wanted.extend(versions.into_iter().map(|version| (text(&group["name"]), version)));
     }

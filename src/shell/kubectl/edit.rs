@@ -13,8 +13,8 @@ use super::openapi::{self, Validation};
 use super::patches;
 use super::print::{self, Output, tidy};
 use super::write::{dry_run, marked};
-use crate::k8s::{json as json_text, yaml};
 use crate::k8s::meta::time::{Precision, Time};
+use crate::k8s::{json as json_text, yaml};
 use crate::shell::printers::go::quote;
 
 const HEAD: &str = "# Please edit the object below. Lines beginning with a '#' will be ignored,\n# and an empty file will abort the edit. If an error occurs while saving this file will be\n# reopened with the relevant failures.\n#\n";
@@ -27,7 +27,9 @@ pub fn edit(kube: &mut Kube) -> Outcome<()> {
     let as_json = args.text("output") == "json";
     let query = Query { ..Query::of(kube) };
     if query.words.is_empty() && query.files.is_empty() {
-        return fail("must specify the type of resource to edit, and its name\nSee 'kubectl edit -h' for help and examples");
+        return fail(
+            "must specify the type of resource to edit, and its name\nSee 'kubectl edit -h' for help and examples",
+        );
     }
     let (infos, failures) = builder::infos(kube, &query)?;
     all(failures)?;
@@ -37,7 +39,9 @@ pub fn edit(kube: &mut Kube) -> Outcome<()> {
 }
 
 fn edit_one(kube: &mut Kube, info: &Info, as_json: bool, output: &Output) -> Outcome<()> {
-    let shown = |object: &Value| if as_json { json_text::to_string_pretty(&tidy(object)) + "\n" } else { yaml::to_string(&tidy(object)) };
+    let shown = |object: &Value| {
+        if as_json { json_text::to_string_pretty(&tidy(object)) + "\n" } else { yaml::to_string(&tidy(object)) }
+    };
     let original = shown(&info.object);
     let end = if as_json { "json" } else { "yaml" };
     let name = format!("kubectl-edit-{}.{end}", kube.draw(&info.name, 4_000_000_000));
@@ -119,7 +123,11 @@ fn submit(kube: &mut Kube, info: &Info, text: &str, name: &str, output: &Output)
     if let Err(stop) = openapi::validate(kube, &edited, name) {
         return match stop {
             Stop::Pending => Err(Stop::Pending),
-            Stop::Failed(_) => Err(Stop::Failed(Failure::Said(format!("error: {} {} is invalid", info.resource.qualified(), quote(&info.name))))),
+            Stop::Failed(_) => Err(Stop::Failed(Failure::Said(format!(
+                "error: {} {} is invalid",
+                info.resource.qualified(),
+                quote(&info.name)
+            )))),
         };
     }
     let mut edited = edited;
@@ -131,13 +139,15 @@ fn submit(kube: &mut Kube, info: &Info, text: &str, name: &str, output: &Output)
         metadata.shift_remove("managedFields");
     }
     let strategic = patches::kind_of(&own).is_some();
-    let patch = if strategic { patches::strategic(&own, &edited).or_else(fail)? } else { patches::merge(&own, &edited) };
+    let patch =
+        if strategic { patches::strategic(&own, &edited).or_else(fail)? } else { patches::merge(&own, &edited) };
     if patch.as_object().is_some_and(serde_json::Map::is_empty) {
         kube.print(format!("{}/{} skipped\n", info.resource.singular_qualified(), info.name));
         return Ok(());
     }
     let content = if strategic { content::STRATEGIC } else { content::MERGE };
-    let request = info.request("PATCH", accept::JSON).query("fieldValidation", validation.parameter()).json(content, &patch);
+    let request =
+        info.request("PATCH", accept::JSON).query("fieldValidation", validation.parameter()).json(content, &patch);
     let request = marked(kube, request, dry_run, "kubectl-edit");
     let object = kube.object(&request)?;
     print::outcome(kube, output, &object, "edited", dry_run)
@@ -189,10 +199,8 @@ pub fn diff(kube: &mut Kube) -> Outcome<()> {
 /// The object as the server would have it.
 fn merged(kube: &mut Kube, info: &Info, live: Option<&Value>, server_side: bool, force: bool) -> Outcome<Value> {
     if server_side {
-        let request = info
-            .request("PATCH", accept::JSON)
-            .query("force", force.to_string())
-            .json(content::APPLY, &info.object);
+        let request =
+            info.request("PATCH", accept::JSON).query("force", force.to_string()).json(content::APPLY, &info.object);
         let request = marked(kube, request, DryRun::Server, "kubectl");
         return kube.object(&request).map(|object| (*object).clone());
     }

@@ -78,7 +78,11 @@ fn resource_and_path(kube: &mut Kube, word: &str) -> Outcome<(ApiResource, Vec<S
     for end in (1..=parts.len()).rev() {
         let name = parts[..end].join(".");
         let found = kube.discovery()?.find(&name).cloned();
-        if let Some(found) = found.filter(|found| end == 1 || parts[1..end].join(".") == found.group || parts[1..end].join(".") == format!("{}.{}", found.version, found.group)) {
+        if let Some(found) = found.filter(|found| {
+            end == 1
+                || parts[1..end].join(".") == found.group
+                || parts[1..end].join(".") == format!("{}.{}", found.version, found.group)
+        }) {
             return Ok((found, parts[end..].iter().map(|part| (*part).to_owned()).collect()));
         }
     }
@@ -252,7 +256,8 @@ impl<'d> Explainer<'d> {
             self.line(&format!("  {head}"));
             self.enumeration(field, 2, Some(ENUM_SHOWN));
             let own = field["description"].as_str().unwrap_or_default();
-            let text = if own.is_empty() { self.resolved(field)["description"].as_str().unwrap_or_default() } else { own };
+            let text =
+                if own.is_empty() { self.resolved(field)["description"].as_str().unwrap_or_default() } else { own };
             if text.is_empty() {
                 self.line("    <no description>");
             } else {

@@ -23,7 +23,10 @@ pub enum Failure {
     /// The server refused.
     Api(Box<Refusal>),
     /// No answer came.
-    Network { host: String, error: FetchError },
+    Network {
+        host: String,
+        error: FetchError,
+    },
     NoResource(NoResource),
     /// Anything else, without `error: ` before it.
     Text(String),
@@ -60,12 +63,6 @@ impl From<Failure> for Stop {
 /// An error that is only a text.
 pub fn fail<T>(text: impl Into<String>) -> Outcome<T> {
     Err(Stop::Failed(Failure::Text(text.into())))
-}
-
-/// A wrong way to call a command.
-pub fn misuse<T>(command: &str, text: impl Into<String>) -> Outcome<T> {
-    let text = format!("{}\nSee 'kubectl {command} -h' for help and examples", text.into());
-    fail(text)
 }
 
 impl Refusal {

@@ -126,7 +126,13 @@ fn parts(kube: &mut Kube, query: &Query) -> Outcome<(Vec<Part>, Vec<Failure>)> {
 }
 
 /// The pages of a list, as far as they came.
-fn pages(kube: &mut Kube, query: &Query, resource: &ApiResource, namespace: &str, parts: &mut Vec<Part>) -> Outcome<()> {
+fn pages(
+    kube: &mut Kube,
+    query: &Query,
+    resource: &ApiResource,
+    namespace: &str,
+    parts: &mut Vec<Part>,
+) -> Outcome<()> {
     let mut token = String::new();
     loop {
         let object = builder::page(kube, query, resource, namespace, &token)?;
@@ -217,7 +223,9 @@ fn generic(kube: &mut Kube, query: &Query, output: &Output, sort: &str) -> Outco
     };
     let shown = match (output, object.get("items")) {
         // Each object of a list on a line of its own.
-        (Output::Name, Some(items)) => list(items).iter().map(|item| output.show(item, "")).collect::<Result<String, _>>(),
+        (Output::Name, Some(items)) => {
+            list(items).iter().map(|item| output.show(item, "")).collect::<Result<String, _>>()
+        }
         _ if kube.args.bool("show-managed-fields") => show_all(output, &object),
         _ => output.show(&tidy_for(output, &object), ""),
     };
@@ -302,7 +310,10 @@ fn sorted(parts: Vec<Part>, sort: &str) -> Outcome<Vec<Part>> {
             .map(|row| (path.first(&object(&row)).map(|found| found.value().clone()), row))
             .collect();
         if !keyed.is_empty() && keyed.iter().all(|(key, _)| key.is_none()) {
-            return fail(format!("couldn't find any field with path {} in the list of objects", quote(&format!("{{{}}}", sort.trim_matches(['{', '}'])))));
+            return fail(format!(
+                "couldn't find any field with path {} in the list of objects",
+                quote(&format!("{{{}}}", sort.trim_matches(['{', '}'])))
+            ));
         }
         keyed.sort_by(|(a, _), (b, _)| by_value(a.as_ref(), b.as_ref()));
         *rows = keyed.into_iter().map(|(_, row)| row).collect();
@@ -361,7 +372,8 @@ fn watch(kube: &mut Kube, query: &Query, output: &Output) -> Outcome<()> {
         Target::All { resource, namespace } => {
             let mut parts = Vec::new();
             pages(kube, query, resource, namespace, &mut parts)?;
-            let version = parts.last().map(|part| part.object["metadata"]["resourceVersion"].as_str().unwrap_or_default());
+            let version =
+                parts.last().map(|part| part.object["metadata"]["resourceVersion"].as_str().unwrap_or_default());
             let request = Request::get(resource.path(namespace), query.accept)
                 .maybe("fieldSelector", &query.field_selector)
                 .maybe("labelSelector", &query.selector)

@@ -53,12 +53,17 @@ pub fn find(arguments: &[String]) -> Found {
         if path.is_empty() {
             return Found::Wrong(unknown(word));
         }
-        let text = format!("error: unknown command {}\nSee 'kubectl {path} -h' for help and examples\n", quote(&format!("{path} {word}")));
+        let text = format!(
+            "error: unknown command {}\nSee 'kubectl {path} -h' for help and examples\n",
+            quote(&format!("{path} {word}"))
+        );
         return Found::Wrong(text);
     }
     rest.extend(words.cloned());
     match table::find(&path) {
-        Some(command) if asks_help && !rest.iter().any(|word| word == "-h" || word == "--help") => Found::Text(of(command)),
+        Some(command) if asks_help && !rest.iter().any(|word| word == "-h" || word == "--help") => {
+            Found::Text(of(command))
+        }
         Some(command) if table::family(&path).is_none() || !asks_help => Found::Command(command, rest),
         _ if path.is_empty() => Found::Text(overview()),
         _ => Found::Text(of_family(&path)),
@@ -154,7 +159,9 @@ fn of_family(path: &str) -> String {
             out += &format!("  {name:<19} {}\n", command.short);
         }
     }
-    out + &format!("\nUsage:\n  kubectl {path} [flags] [options]\n\nUse \"kubectl {path} <command> --help\" for more information about a given command.\nUse \"kubectl options\" for a list of global command-line options (applies to all commands).\n")
+    out + &format!(
+        "\nUsage:\n  kubectl {path} [flags] [options]\n\nUse \"kubectl {path} <command> --help\" for more information about a given command.\nUse \"kubectl options\" for a list of global command-line options (applies to all commands).\n"
+    )
 }
 
 /// What `-h` of a command shows.

@@ -21,7 +21,9 @@ pub fn logs(kube: &mut Kube) -> Outcome<()> {
     let selector = args.text("selector").to_owned();
     let words = args.words.clone();
     if words.is_empty() && selector.is_empty() {
-        return fail("expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command\nSee 'kubectl logs -h' for help and examples");
+        return fail(
+            "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command\nSee 'kubectl logs -h' for help and examples",
+        );
     }
     if !words.is_empty() && !selector.is_empty() {
         return fail("only a selector (-l) or a POD name is allowed");
@@ -42,7 +44,12 @@ pub fn logs(kube: &mut Kube) -> Outcome<()> {
         }
         pods_of(kube, &words[0])?
     } else {
-        let query = Query { words: vec!["pods".to_owned()], selector: selector.clone(), accept: accept::ANY, ..Query::default() };
+        let query = Query {
+            words: vec!["pods".to_owned()],
+            selector: selector.clone(),
+            accept: accept::ANY,
+            ..Query::default()
+        };
         builder::infos(kube, &query)?.0
     };
     if pods.is_empty() && !selector.is_empty() {
@@ -58,7 +65,10 @@ pub fn logs(kube: &mut Kube) -> Outcome<()> {
     }
     let most = args.int("max-log-requests");
     if args.bool("follow") && wanted.len() as i64 > most {
-        return fail(format!("you are attempting to follow {} log streams, but maximum allowed concurrency is {most}, use --max-log-requests to increase the limit", wanted.len()));
+        return fail(format!(
+            "you are attempting to follow {} log streams, but maximum allowed concurrency is {most}, use --max-log-requests to increase the limit",
+            wanted.len()
+        ));
     }
     // Simplified: streams of several containers are followed one after the other.
     let failures = kube.each(&wanted, |kube, (pod, container)| one(kube, pod, container, !selector.is_empty()))?;
@@ -88,7 +98,8 @@ pub fn first_pod(kube: &mut Kube, info: &Info) -> Outcome<Info> {
         kind => return fail(format!("cannot get the logs from {kind}: selector for {kind} not implemented")),
     };
     let pods = known("v1", "Pod");
-    let request = Request::get(pods.path(&info.namespace), accept::TYPED).query("labelSelector", selector).about("pods", "");
+    let request =
+        Request::get(pods.path(&info.namespace), accept::TYPED).query("labelSelector", selector).about("pods", "");
     let found = kube.object(&request)?;
     let mut items: Vec<&Value> = list(&found["items"]).iter().collect();
     items.sort_by_key(|pod| order(pod));
@@ -97,7 +108,13 @@ pub fn first_pod(kube: &mut Kube, info: &Info) -> Outcome<Info> {
     if items.len() > 1 {
         kube.complain(format!("Found {} pods, using pod/{name}\n", items.len()));
     }
-    Ok(Info { resource: pods, namespace: info.namespace.clone(), name, object: std::sync::Arc::new((*first).clone()), source: String::new() })
+    Ok(Info {
+        resource: pods,
+        namespace: info.namespace.clone(),
+        name,
+        object: std::sync::Arc::new((*first).clone()),
+        source: String::new(),
+    })
 }
 
 /// Assigned, running, ready, ready for longer, fewer restarts, older.
@@ -133,7 +150,10 @@ fn containers(kube: &mut Kube, pod: &Info, wanted: &str) -> Outcome<Vec<String>>
         }
         return Ok(vec![wanted.to_owned()]);
     }
-    if let Some(name) = pod.object["metadata"]["annotations"][DEFAULT_CONTAINER].as_str().filter(|name| mains.iter().any(|own| own == name)) {
+    if let Some(name) = pod.object["metadata"]["annotations"][DEFAULT_CONTAINER]
+        .as_str()
+        .filter(|name| mains.iter().any(|own| own == name))
+    {
         return Ok(vec![name.to_owned()]);
     }
     let Some(first) = mains.first().cloned() else {
@@ -150,9 +170,8 @@ fn containers(kube: &mut Kube, pod: &Info, wanted: &str) -> Outcome<Vec<String>>
 
 fn one(kube: &mut Kube, pod: &Info, container: &str, by_selector: bool) -> Outcome<()> {
     let args = kube.args;
-    let mut request = Request::get(format!("{}/log", pod.path()), accept::ANY)
-        .query("container", container)
-        .about("pods", &pod.name);
+    let mut request =
+        Request::get(format!("{}/log", pod.path()), accept::ANY).query("container", container).about("pods", &pod.name);
     if args.bool("follow") {
         request = request.query("follow", "true");
     }
@@ -163,7 +182,13 @@ fn one(kube: &mut Kube, pod: &Info, container: &str, by_selector: bool) -> Outco
         request = request.query("sinceSeconds", (args.duration("since").0 / 1_000_000).to_string());
     }
     request = request.maybe("sinceTime", args.text("since-time"));
-    let tail = if args.is_set("tail") { args.int("tail") } else if by_selector { 10 } else { -1 };
+    let tail = if args.is_set("tail") {
+        args.int("tail")
+    } else if by_selector {
+        10
+    } else {
+        -1
+    };
     if tail >= 0 {
         request = request.query("tailLines", tail.to_string());
     }
@@ -194,7 +219,8 @@ fn stream(kube: &mut Kube, request: &Request, prefix: &str) -> Outcome<()> {
 
 /// All that a container printed.
 pub fn whole(kube: &mut Kube, pod: &Info, container: &str) -> Outcome<()> {
-    let request = Request::get(format!("{}/log", pod.path()), accept::ANY).query("container", container).about("pods", &pod.name);
+    let request =
+        Request::get(format!("{}/log", pod.path()), accept::ANY).query("container", container).about("pods", &pod.name);
     stream(kube, &request, "")
 }
 
@@ -268,7 +294,15 @@ pub fn copy(kube: &mut Kube) -> Outcome<()> {
     let pod = Info { resource, namespace, name, object, source: String::new() };
     let wanted = kube.args.text("container").to_owned();
     let container = containers(kube, &pod, &wanted)?.remove(0);
-    let query = [("command", "tar"), ("command", "cf"), ("command", "-"), ("command", &path[..]), ("container", &container[..]), ("stderr", "true"), ("stdout", "true")];
+    let query = [
+        ("command", "tar"),
+        ("command", "cf"),
+        ("command", "-"),
+        ("command", &path[..]),
+        ("container", &container[..]),
+        ("stderr", "true"),
+        ("stdout", "true"),
+    ];
     upgrade(kube, &format!("{}/exec", pod.path()), &query, &pod.name)
 }
 
@@ -288,4 +322,70 @@ pub fn port_forward(kube: &mut Kube) -> Outcome<()> {
         Err(Stop::Failed(failure @ Failure::Api(_))) => fail(format!("error upgrading connection: {}", failure.text())),
         other => other,
     }
+}
+
+/// An ephemeral container beside those of a pod.
+///
+/// Simplified: copies of pods, pods on nodes and the profiles other than the oldest are not built.
+pub fn debug(kube: &mut Kube) -> Outcome<()> {
+    let args = kube.args;
+    let (words, command) = args.split();
+    let (words, command) = (words.to_vec(), command.to_vec());
+    let Some(word) = words.first() else { return fail("NAME is required for debug") };
+    if args.text("image").is_empty() {
+        return fail("you must specify --image when not using --target-image.");
+    }
+    if args.text("profile") == "legacy" {
+        kube.complain("--profile=legacy is deprecated and will be removed in the future. It is recommended to explicitly specify a profile, for example \"--profile=general\".\n");
+    } else {
+        return fail(format!("the profile {} is not built into this lab's kubectl", quote(args.text("profile"))));
+    }
+    let words = if word.contains('/') { vec![word.clone()] } else { vec!["pods".to_owned(), word.clone()] };
+    let query = Query { words, accept: accept::ANY, ..Query::default() };
+    let (infos, failures) = builder::infos(kube, &query)?;
+    all(failures)?;
+    let Some(pod) = infos.first() else { return fail("no pod found") };
+    if pod.resource.kind != "Pod" {
+        return fail(format!("debugging a {} is not built into this lab's kubectl: only pods are", pod.resource.kind));
+    }
+    let name = match args.text("container") {
+        "" => {
+            let name = format!("debugger-{}", suffix(kube));
+            if !args.bool("quiet") {
+                kube.print(format!("Defaulting debug container name to {name}.\n"));
+            }
+            name
+        }
+        name => name.to_owned(),
+    };
+    let mut container = serde_json::json!({"name": name, "image": args.text("image"), "resources": {}, "terminationMessagePolicy": "File"});
+    if !command.is_empty() {
+        container["command"] = command.into();
+    }
+    for (flag, field) in [("stdin", "stdin"), ("tty", "tty")] {
+        if args.bool(flag) {
+            container[field] = true.into();
+        }
+    }
+    for (flag, field) in [("image-pull-policy", "imagePullPolicy"), ("target", "targetContainerName")] {
+        if !args.text(flag).is_empty() {
+            container[field] = args.text(flag).into();
+        }
+    }
+    let mut new = (*pod.object).clone();
+    let mut list: Vec<Value> = super::config::list(&new["spec"]["ephemeralContainers"]).to_vec();
+    list.push(container);
+    new["spec"]["ephemeralContainers"] = list.into();
+    let patch = super::patches::strategic(&pod.object, &new).or_else(fail)?;
+    let request = Request::new("PATCH", format!("{}/ephemeralcontainers", pod.path()), accept::TYPED)
+        .json(super::client::content::STRATEGIC, &patch)
+        .about("pods", &pod.name);
+    kube.object(&request).map(drop)
+}
+
+/// Five letters as upstream draws them.
+fn suffix(kube: &Kube) -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let letter = |at: u64| char::from(LETTERS[kube.draw(&format!("suffix {at}"), LETTERS.len() as u64) as usize]);
+    (0..5).map(letter).collect()
 }

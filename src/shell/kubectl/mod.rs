@@ -24,21 +24,26 @@ mod patches;
 mod wait;
 
 mod apply;
+mod auth;
+mod certificate;
 mod cluster;
 mod config_cmd;
 mod create;
 mod delete;
 mod describe;
 mod edit;
+mod events;
 mod explain;
 mod get;
 mod help;
+mod label;
 mod logs;
 mod nodes;
 mod rollout;
 mod run_pod;
 mod set;
-mod small;
+mod taint;
+mod top;
 mod write;
 
 use std::collections::BTreeSet;
@@ -160,11 +165,19 @@ impl Program for Kubectl {
 /// Every word that may stand behind these: for completion.
 pub fn subcommands(words: &[String]) -> Vec<&'static str> {
     let before = words.join(" ");
-    let paths = table::COMMANDS.iter().map(|command| command.path).chain(table::FAMILIES.iter().map(|family| family.path));
+    let paths =
+        table::COMMANDS.iter().map(|command| command.path).chain(table::FAMILIES.iter().map(|family| family.path));
     let next = |path: &'static str| {
         let rest = if before.is_empty() { path } else { path.strip_prefix(&before)?.strip_prefix(' ')? };
         rest.split(' ').next()
     };
     let words: BTreeSet<&'static str> = paths.filter_map(next).collect();
     words.into_iter().collect()
+}
+
+/// The flags of the command that these words begin with: for completion.
+pub fn flags_of(words: &[String]) -> Vec<String> {
+    let command = (1..=words.len()).rev().find_map(|end| table::find(&words[..end].join(" ")));
+    let own = command.into_iter().flat_map(Command::flags);
+    own.chain(table::GLOBAL).map(|flag| format!("--{}", flag.name)).collect()
 }

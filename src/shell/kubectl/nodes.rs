@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::builder::{self, Info, Query};
 use super::client::{Kube, Request, accept, content};
-use super::config::list;
+use super::config::{list, text};
 use super::failure::{Failure, Outcome, Stop, all, fail};
 use super::flags::DryRun;
 use super::patches;
@@ -20,18 +20,20 @@ const LOOK: Micros = Micros::from_secs(1);
 const AGAIN: Micros = Micros::from_secs(5);
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
 fn nodes(kube: &mut Kube) -> Outcome<Vec<Info>> {
     let args = kube.args;
     let mut words = args.words.clone();
     if words.is_empty() && args.text("selector").is_empty() {
-        return fail(format!("USAGE: {} NODE [flags]\nSee 'kubectl {} -h' for help and examples", args.path(), args.path()));
+        return fail(format!(
+            "USAGE: {} NODE [flags]\nSee 'kubectl {} -h' for help and examples",
+            args.path(),
+            args.path()
+        ));
     }
     if !words.is_empty() && !args.text("selector").is_empty() {
-        return fail("error: cannot specify both a node name and a --selector option\nSee 'kubectl drain -h' for help and examples");
+        return fail(
+            "error: cannot specify both a node name and a --selector option\nSee 'kubectl drain -h' for help and examples",
+        );
     }
     if !words.iter().any(|word| word.contains('/')) {
         words.insert(0, "nodes".to_owned());
@@ -127,7 +129,11 @@ fn empty(kube: &mut Kube, node: &Info, dry_run: DryRun) -> Outcome<()> {
     }
     if !plan.errors.is_empty() {
         let why = joined(plan.errors);
-        return Err(Stop::Failed(Failure::Said(format!("error: unable to drain node {}, due to error: {why}, continuing command...\nThere are pending nodes to be drained:\n {}\nerror: {why}", quote(&node.name), node.name))));
+        return Err(Stop::Failed(Failure::Said(format!(
+            "error: unable to drain node {}, due to error: {why}, continuing command...\nThere are pending nodes to be drained:\n {}\nerror: {why}",
+            quote(&node.name),
+            node.name
+        ))));
     }
     if !plan.warnings.is_empty() {
         kube.warn(&joined(plan.warnings));
@@ -137,7 +143,11 @@ fn empty(kube: &mut Kube, node: &Info, dry_run: DryRun) -> Outcome<()> {
             kube.print(format!("evicting pod {}/{} (dry run)\n", pod.namespace, pod.name));
         }
     } else {
-        let span = if args.duration("timeout") == Micros(0) { Micros::from_secs(365 * 24 * 3600) } else { args.duration("timeout") };
+        let span = if args.duration("timeout") == Micros(0) {
+            Micros::from_secs(365 * 24 * 3600)
+        } else {
+            args.duration("timeout")
+        };
         let deadline = super::wait::deadline(kube, span);
         evict(kube, plan.evicted, deadline, dry_run)?;
     }
@@ -162,7 +172,11 @@ fn consider(kube: &mut Kube, pod: &Value, plan: &mut Plan) -> Outcome<()> {
                 return Ok(());
             }
             Ok(_) => {
-                Plan::note(&mut plan.errors, "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)", full);
+                Plan::note(
+                    &mut plan.errors,
+                    "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)",
+                    full,
+                );
                 return Ok(());
             }
             Err(Stop::Failed(failure)) if failure.is_not_found() && args.bool("force") => {
@@ -178,14 +192,22 @@ fn consider(kube: &mut Kube, pod: &Value, plan: &mut Plan) -> Outcome<()> {
     let local = list(&pod["spec"]["volumes"]).iter().any(|volume| volume["emptyDir"].is_object());
     if local && !finished {
         if !args.bool("delete-emptydir-data") {
-            Plan::note(&mut plan.errors, "cannot delete Pods with local storage (use --delete-emptydir-data to override)", full);
+            Plan::note(
+                &mut plan.errors,
+                "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
+                full,
+            );
             return Ok(());
         }
         warns.push("deleting Pods with local storage");
     }
     if owner.is_none() && !finished {
         if !args.bool("force") {
-            Plan::note(&mut plan.errors, "cannot delete Pods that declare no controller (use --force to override)", full);
+            Plan::note(
+                &mut plan.errors,
+                "cannot delete Pods that declare no controller (use --force to override)",
+                full,
+            );
             return Ok(());
         }
         warns.push("deleting Pods that declare no controller");
@@ -233,7 +255,10 @@ fn evict(kube: &mut Kube, pods: Vec<Info>, deadline: SimTime, dry_run: DryRun) -
                 Err(Stop::Failed(failure)) if failure.is_not_found() => {}
                 Err(Stop::Failed(failure)) if failure.is("TooManyRequests") => {
                     let (name, namespace) = (quote(&pod.name), quote(&pod.namespace));
-                    kube.complain(format!("error when evicting pods/{name} -n {namespace} (will retry after 5s): {}\n", failure.text()));
+                    kube.complain(format!(
+                        "error when evicting pods/{name} -n {namespace} (will retry after 5s): {}\n",
+                        failure.text()
+                    ));
                     refused.push(pod);
                 }
                 Err(Stop::Failed(failure)) => {
@@ -283,7 +308,9 @@ fn going_request(kube: &Kube, pod: &Info, evicts: bool, dry_run: DryRun) -> Requ
         return pod.request("DELETE", accept::TYPED).json(content::JSON, &options);
     }
     let body = json!({"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": pod.name, "namespace": pod.namespace}, "deleteOptions": options});
-    Request::new("POST", format!("{}/eviction", pod.path()), accept::ANY).json(content::JSON, &body).about("pods", &pod.name)
+    Request::new("POST", format!("{}/eviction", pod.path()), accept::ANY)
+        .json(content::JSON, &body)
+        .about("pods", &pod.name)
 }
 
 /// Those that are still there; the others are told.

@@ -112,7 +112,11 @@ fn is_kind(marked: &Value, api_version: &str, kind: &str) -> bool {
 }
 
 /// The operations that patch objects of a kind.
-fn patches<'d>(document: &'d Value, api_version: &'d str, kind: &'d str) -> impl Iterator<Item = (&'d Value, &'d Value)> {
+fn patches<'d>(
+    document: &'d Value,
+    api_version: &'d str,
+    kind: &'d str,
+) -> impl Iterator<Item = (&'d Value, &'d Value)> {
     let paths = document["paths"].as_object().into_iter().flat_map(|paths| paths.values());
     paths
         .map(|path| (path, &path["patch"]))
@@ -133,11 +137,17 @@ pub fn validate(kube: &mut Kube, object: &Value, source: &str) -> Outcome<()> {
     };
     let checks = |document: &Value| {
         patches(document, &api_version, &kind).any(|(path, patch)| {
-            [path, patch].iter().any(|place| list(&place["parameters"]).iter().any(|one| {
-                let name = one["$ref"].as_str().unwrap_or_default();
-                let one = if name.is_empty() { one } else { document.pointer(name.trim_start_matches('#')).unwrap_or(one) };
-                one["name"] == "fieldValidation"
-            }))
+            [path, patch].iter().any(|place| {
+                list(&place["parameters"]).iter().any(|one| {
+                    let name = one["$ref"].as_str().unwrap_or_default();
+                    let one = if name.is_empty() {
+                        one
+                    } else {
+                        document.pointer(name.trim_start_matches('#')).unwrap_or(one)
+                    };
+                    one["name"] == "fieldValidation"
+                })
+            })
         })
     };
     if found.is_some_and(|document| checks(&document)) {

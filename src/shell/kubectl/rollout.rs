@@ -8,7 +8,7 @@ use super::builder::{self, Info, Query};
 use super::client::{Kube, Request, accept, content};
 use super::config::list;
 use super::describe;
-use super::failure::{Failure, Outcome, fail};
+use super::failure::{Failure, Outcome, Stop, fail};
 use super::flags::DryRun;
 use super::patches;
 use super::print::tabs::align;
@@ -28,7 +28,10 @@ const LONG: Micros = Micros::from_secs(365 * 24 * 60 * 60);
 fn query(kube: &Kube) -> Outcome<Query> {
     let query = Query { accept: accept::ANY, ..Query::of(kube) };
     if query.words.is_empty() && query.files.is_empty() {
-        return fail(format!("required resource not specified\nSee 'kubectl {} -h' for help and examples", kube.args.path()));
+        return fail(format!(
+            "required resource not specified\nSee 'kubectl {} -h' for help and examples",
+            kube.args.path()
+        ));
     }
     Ok(query)
 }
@@ -54,7 +57,7 @@ pub fn pause(kube: &mut Kube) -> Outcome<()> {
             return fail(format!("{} {:?} pausing is not supported", info.resource.singular_qualified(), info.name));
         }
         if object["spec"]["paused"] == true {
-            return fail(format!("{} {:?} is already paused", info.resource.qualified(), info.name).replace("deployments.apps", "deployments.apps"));
+            return fail(format!("{} {:?} is already paused", info.resource.qualified(), info.name));
         }
         object["spec"]["paused"] = true.into();
         Ok(())
@@ -111,27 +114,20 @@ pub fn status(kube: &mut Kube) -> Outcome<()> {
         if !matches!(info.resource.kind.as_str(), "Deployment" | "DaemonSet" | "StatefulSet") {
             return fail(format!("no status viewer has been implemented for {:?}", info.resource.kind));
         }
-        let mut texts: Vec<String> = Vec::new();
-        let waited = wait::watch(kube, info, accept::JSON, deadline, |kind, object| match kind {
-            Kind::Deleted => Err(Failure::Text("object has been deleted".to_owned())),
+        let waited = wait::watch(kube, info, accept::JSON, deadline, |kube, kind, object| match kind {
+            Kind::Deleted => fail("object has been deleted"),
             Kind::Synced => Ok(false),
             Kind::Added | Kind::Modified => {
-                let (text, done) = progress(object, revision)?;
-                texts.push(text);
+                let (text, done) = progress(object, revision).map_err(Stop::Failed)?;
+                kube.print(text);
                 Ok(done || !watches)
             }
-        });
-        // What was said before the end is said again from the journal, so it is printed in one piece per turn.
-        say(kube, &texts);
-        match waited? {
+        })?;
+        match waited {
             Waited::Done => Ok(()),
             Waited::Late { .. } => fail("timed out waiting for the condition"),
         }
     })
-}
-
-fn say(kube: &mut Kube, texts: &[String]) {
-    texts.iter().for_each(|text| kube.print(text.clone()));
 }
 
 /// How far a rollout is, and whether it is over.
@@ -142,13 +138,19 @@ fn progress(object: &Value, revision: i64) -> Result<(String, bool), Failure> {
     let seen = own(&status["observedGeneration"]) >= own(&object["metadata"]["generation"]);
     let failed = |text: String| Err(Failure::Text(text));
     let wanted = spec["replicas"].as_i64().unwrap_or(1);
-    let (updated, total, available) = (own(&status["updatedReplicas"]), own(&status["replicas"]), own(&status["availableReplicas"]));
+    let (updated, total, available) =
+        (own(&status["updatedReplicas"]), own(&status["replicas"]), own(&status["availableReplicas"]));
     match object["kind"].as_str().unwrap_or_default() {
         "Deployment" => {
             if revision > 0 {
-                let deployed: i64 = object["metadata"]["annotations"][REVISION].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+                let deployed: i64 = object["metadata"]["annotations"][REVISION]
+                    .as_str()
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(0);
                 if revision != deployed {
-                    return failed(format!("desired revision ({revision}) is different from the running revision ({deployed})"));
+                    return failed(format!(
+                        "desired revision ({revision}) is different from the running revision ({deployed})"
+                    ));
                 }
             }
             if !seen {
@@ -159,13 +161,29 @@ fn progress(object: &Value, revision: i64) -> Result<(String, bool), Failure> {
                 return failed(format!("deployment {name:?} exceeded its progress deadline"));
             }
             if updated < wanted {
-                return Ok((format!("Waiting for deployment {name:?} rollout to finish: {updated} out of {wanted} new replicas have been updated...\n"), false));
+                return Ok((
+                    format!(
+                        "Waiting for deployment {name:?} rollout to finish: {updated} out of {wanted} new replicas have been updated...\n"
+                    ),
+                    false,
+                ));
             }
             if total > updated {
-                return Ok((format!("Waiting for deployment {name:?} rollout to finish: {} old replicas are pending termination...\n", total - updated), false));
+                return Ok((
+                    format!(
+                        "Waiting for deployment {name:?} rollout to finish: {} old replicas are pending termination...\n",
+                        total - updated
+                    ),
+                    false,
+                ));
             }
             if available < updated {
-                return Ok((format!("Waiting for deployment {name:?} rollout to finish: {available} of {updated} updated replicas are available...\n"), false));
+                return Ok((
+                    format!(
+                        "Waiting for deployment {name:?} rollout to finish: {available} of {updated} updated replicas are available...\n"
+                    ),
+                    false,
+                ));
             }
             Ok((format!("deployment {name:?} successfully rolled out\n"), true))
         }
@@ -176,13 +194,26 @@ fn progress(object: &Value, revision: i64) -> Result<(String, bool), Failure> {
             if !seen {
                 return Ok(("Waiting for daemon set spec update to be observed...\n".to_owned(), false));
             }
-            let (wanted, updated, available) =
-                (own(&status["desiredNumberScheduled"]), own(&status["updatedNumberScheduled"]), own(&status["numberAvailable"]));
+            let (wanted, updated, available) = (
+                own(&status["desiredNumberScheduled"]),
+                own(&status["updatedNumberScheduled"]),
+                own(&status["numberAvailable"]),
+            );
             if updated < wanted {
-                return Ok((format!("Waiting for daemon set {name:?} rollout to finish: {updated} out of {wanted} new pods have been updated...\n"), false));
+                return Ok((
+                    format!(
+                        "Waiting for daemon set {name:?} rollout to finish: {updated} out of {wanted} new pods have been updated...\n"
+                    ),
+                    false,
+                ));
             }
             if available < wanted {
-                return Ok((format!("Waiting for daemon set {name:?} rollout to finish: {available} of {wanted} updated pods are available...\n"), false));
+                return Ok((
+                    format!(
+                        "Waiting for daemon set {name:?} rollout to finish: {available} of {wanted} updated pods are available...\n"
+                    ),
+                    false,
+                ));
             }
             Ok((format!("daemon set {name:?} successfully rolled out\n"), true))
         }
@@ -199,15 +230,33 @@ fn progress(object: &Value, revision: i64) -> Result<(String, bool), Failure> {
             }
             if let Some(partition) = spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64() {
                 if updated < wanted - partition {
-                    return Ok((format!("Waiting for partitioned roll out to finish: {updated} out of {} new pods have been updated...\n", wanted - partition), false));
+                    return Ok((
+                        format!(
+                            "Waiting for partitioned roll out to finish: {updated} out of {} new pods have been updated...\n",
+                            wanted - partition
+                        ),
+                        false,
+                    ));
                 }
                 return Ok((format!("partitioned roll out complete: {updated} new pods have been updated...\n"), true));
             }
             if status["updateRevision"] != status["currentRevision"] {
-                return Ok((format!("waiting for statefulset rolling update to complete {updated} pods at revision {}...\n", status["updateRevision"].as_str().unwrap_or_default()), false));
+                return Ok((
+                    format!(
+                        "waiting for statefulset rolling update to complete {updated} pods at revision {}...\n",
+                        status["updateRevision"].as_str().unwrap_or_default()
+                    ),
+                    false,
+                ));
             }
             let current = own(&status["currentReplicas"]);
-            Ok((format!("statefulset rolling update complete {current} pods at revision {}...\n", status["currentRevision"].as_str().unwrap_or_default()), true))
+            Ok((
+                format!(
+                    "statefulset rolling update complete {current} pods at revision {}...\n",
+                    status["currentRevision"].as_str().unwrap_or_default()
+                ),
+                true,
+            ))
         }
     }
 }
@@ -222,7 +271,9 @@ fn revisions(kube: &mut Kube, info: &Info) -> Outcome<(Value, Vec<(i64, Value)>)
     let own = (*kube.object(&info.request("GET", accept::TYPED))?).clone();
     let selector = describe::selector_text(&own["spec"]["selector"]);
     let sets = known("apps/v1", "ReplicaSet");
-    let request = Request::get(sets.path(&info.namespace), accept::TYPED).query("labelSelector", selector).about("replicasets", "");
+    let request = Request::get(sets.path(&info.namespace), accept::TYPED)
+        .query("labelSelector", selector)
+        .about("replicasets", "");
     let found = kube.object(&request)?;
     let mut revisions = Vec::new();
     for set in list(&found["items"]).iter().filter(|set| is_owned(set, &own)) {
@@ -250,7 +301,9 @@ fn controller_revisions(kube: &mut Kube, info: &Info) -> Outcome<(Value, Vec<(i6
     let own = (*kube.object(&info.request("GET", accept::TYPED))?).clone();
     let selector = describe::selector_text(&own["spec"]["selector"]);
     let kinds = known("apps/v1", "ControllerRevision");
-    let request = Request::get(kinds.path(&info.namespace), accept::TYPED).query("labelSelector", selector).about(&kinds.name, "");
+    let request = Request::get(kinds.path(&info.namespace), accept::TYPED)
+        .query("labelSelector", selector)
+        .about(&kinds.name, "");
     let found = kube.object(&request)?;
     let mut revisions = Vec::new();
     for revision in list(&found["items"]).iter().filter(|revision| is_owned(revision, &own)) {
@@ -261,7 +314,10 @@ fn controller_revisions(kube: &mut Kube, info: &Info) -> Outcome<(Value, Vec<(i6
         if let Some(cause) = revision["metadata"]["annotations"][CAUSE].as_str() {
             template["metadata"]["annotations"][CAUSE] = cause.into();
         }
-        revisions.push((revision["revision"].as_i64().unwrap_or(0), json!({"template": template, "patch": revision["data"]})));
+        revisions.push((
+            revision["revision"].as_i64().unwrap_or(0),
+            json!({"template": template, "patch": revision["data"]}),
+        ));
     }
     revisions.sort_by_key(|(number, _)| *number);
     Ok((own, revisions))
@@ -278,7 +334,7 @@ pub fn history(kube: &mut Kube) -> Outcome<()> {
         let head = format!("{}/{}", info.resource.singular_qualified(), info.name);
         if wanted > 0 {
             let Some((_, found)) = revisions.iter().find(|(number, _)| *number == wanted) else {
-                return fail(format!("unable to find the specified revision"));
+                return fail("unable to find the specified revision");
             };
             let text = describe::pod_template(&found["template"]);
             kube.print(format!("{head} with revision #{wanted}\n{text}\n"));
@@ -305,10 +361,16 @@ pub fn undo(kube: &mut Kube) -> Outcome<()> {
             number => revisions.iter().find(|(known, _)| *known == number),
         };
         let Some((_, found)) = found else {
-            return fail(if wanted == 0 { "no rollout history found for ".to_owned() + &format!("{} {:?}", info.resource.singular, info.name) } else { format!("unable to find specified revision {wanted} in history") });
+            return fail(if wanted == 0 {
+                "no rollout history found for ".to_owned() + &format!("{} {:?}", info.resource.singular, info.name)
+            } else {
+                format!("unable to find specified revision {wanted} in history")
+            });
         };
         if own["spec"]["paused"] == true {
-            return fail(format!("you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again"));
+            return fail(
+                "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again",
+            );
         }
         if dry_run == DryRun::Client {
             kube.print(describe::pod_template(&found["template"]));
@@ -339,7 +401,8 @@ fn same_template(own: &Value, found: &Value) -> Option<String> {
     if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
         labels.shift_remove("pod-template-hash");
     }
-    (template == own["spec"]["template"]).then(|| "skipped rollback (current template already matches revision)".to_owned())
+    (template == own["spec"]["template"])
+        .then(|| "skipped rollback (current template already matches revision)".to_owned())
 }
 
 /// The replica set's template in the place of the deployment's, with the notes of the one on the other.
@@ -373,4 +436,3 @@ fn rollback(own: &Value, found: &Value) -> Value {
         {"op": "replace", "path": "/metadata/annotations", "value": notes},
     ])
 }
-

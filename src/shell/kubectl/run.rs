@@ -18,7 +18,8 @@ use super::config::Config;
 use super::discovery::Discovery;
 use super::failure::{Failure, Outcome, Stop};
 use crate::etcd::http::{FetchError, FetchEvent, HttpRequest, HttpResponse};
-use crate::k8s::json;
+use crate::k8s::schema::Schema;
+use crate::k8s::{json, protobuf};
 use crate::shell::files::{FileError, Files};
 use crate::shell::process::{Ask, Asks, Tell, Token};
 use crate::sim::{EPOCH_SECONDS, Micros, SimTime};
@@ -95,12 +96,20 @@ pub struct Answer {
     pub json: Option<Arc<Value>>,
 }
 
+/// What a body holds, in JSON or, as typed clients prefer it, in Protobuf.
+fn read(body: &[u8]) -> Option<Value> {
+    match body {
+        [b'{' | b'[', ..] => json::parse(body).ok().map(|read| read.value),
+        [b'k', b'8', b's', 0, ..] => protobuf::from_bytes(Schema::kubernetes(), body).ok(),
+        _ => None,
+    }
+}
+
 impl Answer {
     fn new(response: HttpResponse) -> Answer {
         let headers: Vec<(String, String)> =
             response.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let is_json = matches!(response.body.first(), Some(b'{' | b'['));
-        let json = is_json.then(|| json::parse(&response.body).ok()).flatten().map(|read| Arc::new(read.value));
+        let json = read(&response.body).map(Arc::new);
         Answer { status: response.status, headers, body: response.body, json }
     }
 
@@ -172,6 +181,7 @@ impl Journal {
             FetchEvent::Connected => return false,
             FetchEvent::Failed(error) => Err(error),
             FetchEvent::Answered { response, more } => {
+                let response = Arc::unwrap_or_clone(response);
                 if more {
                     body.extend_from_slice(&response.body);
                     *head = Some(Box::new(response));

@@ -39,7 +39,9 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
         return fail("--rm should only be used for attached containers");
     }
     if attaches && dry_run != DryRun::None {
-        return fail("--dry-run=client|server can't be used with attached containers options (--attach, --stdin, or --tty)");
+        return fail(
+            "--dry-run=client|server can't be used with attached containers options (--attach, --stdin, or --tty)",
+        );
     }
     let restart = match args.text("restart") {
         "" => "Always",
@@ -50,11 +52,18 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
     let pod = pod(kube, &name, &image, restart, &command)?;
     let mut pod = in_form(&overridden(kube, pod)?).or_else(fail)?;
     let resource = known("v1", "Pod");
-    let info = Info { resource: resource.clone(), namespace: namespace.clone(), name: name.clone(), object: std::sync::Arc::default(), source: String::new() };
+    let info = Info {
+        resource: resource.clone(),
+        namespace: namespace.clone(),
+        name: name.clone(),
+        object: std::sync::Arc::default(),
+        source: String::new(),
+    };
     // Upstream asks its mapper, and so the server.
     kube.discovery()?;
     if dry_run != DryRun::Client {
-        let request = Request::new("POST", resource.path(&namespace), accept::ANY).json(content::JSON, &pod).about("pods", "");
+        let request =
+            Request::new("POST", resource.path(&namespace), accept::ANY).json(content::JSON, &pod).about("pods", "");
         let request = marked(kube, request, dry_run, "kubectl-run");
         pod = (*kube.object(&request)?).clone();
     }
@@ -75,7 +84,11 @@ fn pod(kube: &Kube, name: &str, image: &str, restart: &str, command: &[String]) 
     let args = kube.args;
     let labels: Map<String, Value> = match args.text("labels") {
         "" => [("run".to_owned(), Value::from(name))].into_iter().collect(),
-        text => text.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.into())).collect(),
+        text => text
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.into()))
+            .collect(),
     };
     let mut container = json!({"name": name, "image": image});
     if !command.is_empty() {
@@ -106,8 +119,12 @@ fn pod(kube: &Kube, name: &str, image: &str, restart: &str, command: &[String]) 
         container["securityContext"] = json!({"privileged": true});
     }
     let mut metadata = json!({"name": name, "labels": labels});
-    let annotations: Map<String, Value> =
-        args.list("annotations").iter().filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.into())).collect();
+    let annotations: Map<String, Value> = args
+        .list("annotations")
+        .iter()
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect();
     if !annotations.is_empty() {
         metadata["annotations"] = annotations.into();
     }
@@ -137,7 +154,7 @@ fn overridden(kube: &Kube, pod: Value) -> Outcome<Value> {
 fn attach(kube: &mut Kube, info: &Info, stdin: bool) -> Outcome<()> {
     let deadline = wait::deadline(kube, kube.args.duration("pod-running-timeout"));
     let phase = |object: &Value| object["status"]["phase"].as_str().unwrap_or_default().to_owned();
-    let waited = wait::watch_typed(kube, info, deadline, |kind, object| {
+    let waited = wait::watch_typed(kube, info, deadline, |_, kind, object| {
         Ok(kind != Kind::Deleted && matches!(&phase(object)[..], "Running" | "Succeeded" | "Failed"))
     })?;
     if matches!(waited, Waited::Late { .. }) {
@@ -146,7 +163,10 @@ fn attach(kube: &mut Kube, info: &Info, stdin: bool) -> Outcome<()> {
     kube.complain(ATTACH_NOTE);
     let path = format!("{}/attach", info.path());
     let request = |method: &'static str| {
-        let request = Request::new(method, path.clone(), "").query("container", info.name.clone()).query("stderr", "true").query("stdout", "true");
+        let request = Request::new(method, path.clone(), "")
+            .query("container", info.name.clone())
+            .query("stderr", "true")
+            .query("stdout", "true");
         let request = if stdin { request.query("stdin", "true") } else { request };
         request.about("pods", &info.name)
     };
@@ -158,22 +178,28 @@ fn attach(kube: &mut Kube, info: &Info, stdin: bool) -> Outcome<()> {
     };
     match refused {
         Err(Stop::Failed(failure)) => {
-            kube.complain(format!("warning: couldn't attach to pod/{}, falling back to streaming logs: {}\n", info.name, failure.text()));
+            kube.complain(format!(
+                "warning: couldn't attach to pod/{}, falling back to streaming logs: {}\n",
+                info.name,
+                failure.text()
+            ));
         }
         other => other?,
     }
     logs::whole(kube, info, &info.name)?;
-    let waited = wait::watch_typed(kube, info, wait::deadline(kube, Micros::from_secs(24 * 60 * 60)), |kind, object| {
+    let late = wait::deadline(kube, Micros::from_secs(24 * 60 * 60));
+    wait::watch_typed(kube, info, late, |_, kind, object| {
         Ok(kind == Kind::Deleted || matches!(&phase(object)[..], "Succeeded" | "Failed"))
     })?;
-    let _ = waited;
     let pod = kube.object(&info.request("GET", accept::ANY))?;
     if kube.args.bool("rm") {
         let body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"});
         kube.object(&info.request("DELETE", accept::ANY).json(content::JSON, &body))?;
         kube.print(delete::deleted_line(info));
     }
-    let code = list(&pod["status"]["containerStatuses"]).iter().find_map(|status| status["state"]["terminated"]["exitCode"].as_i64());
+    let code = list(&pod["status"]["containerStatuses"])
+        .iter()
+        .find_map(|status| status["state"]["terminated"]["exitCode"].as_i64());
     match code {
         Some(code) if code != 0 => Err(Stop::Failed(Failure::Exit(code as i32))),
         _ => Ok(()),
@@ -187,7 +213,9 @@ pub fn expose(kube: &mut Kube) -> Outcome<()> {
     let output = Output::read(kube, false)?;
     let query = Query { accept: accept::ANY, ..Query::of(kube) };
     if query.words.is_empty() && query.files.is_empty() {
-        return fail("You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'");
+        return fail(
+            "You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'",
+        );
     }
     let query = Query { selector: String::new(), ..query };
     builder::visit(kube, &query, |kube, info| {
@@ -199,7 +227,9 @@ pub fn expose(kube: &mut Kube) -> Outcome<()> {
         let mut object = in_form(&service).or_else(fail)?;
         if dry_run != DryRun::Client {
             let resource = known("v1", "Service");
-            let request = Request::new("POST", resource.path(&info.namespace), accept::ANY).json(content::JSON, &object).about("services", "");
+            let request = Request::new("POST", resource.path(&info.namespace), accept::ANY)
+                .json(content::JSON, &object)
+                .about("services", "");
             let request = marked(kube, request, dry_run, "kubectl-expose");
             object = (*kube.object(&request)?).clone();
         }
@@ -216,19 +246,31 @@ fn service_for(kube: &Kube, info: &Info) -> Outcome<Value> {
             "Service" | "ReplicationController" => object["spec"]["selector"].clone(),
             _ => {
                 if !list(&object["spec"]["selector"]["matchExpressions"]).is_empty() {
-                    return fail(format!("couldn't retrieve selectors via --selector flag or introspection: couldn't convert expressions - \"{}\" to map-based selector format", object["spec"]["selector"]["matchExpressions"]));
+                    return fail(format!(
+                        "couldn't retrieve selectors via --selector flag or introspection: couldn't convert expressions - \"{}\" to map-based selector format",
+                        object["spec"]["selector"]["matchExpressions"]
+                    ));
                 }
                 object["spec"]["selector"]["matchLabels"].clone()
             }
         },
-        text => text.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), Value::from(value))).collect::<Map<_, _>>().into(),
+        text => text
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), Value::from(value)))
+            .collect::<Map<_, _>>()
+            .into(),
     };
     if selector.as_object().is_none_or(Map::is_empty) {
-        return fail("couldn't retrieve selectors via --selector flag or introspection: the pod has no labels and cannot be exposed");
+        return fail(
+            "couldn't retrieve selectors via --selector flag or introspection: the pod has no labels and cannot be exposed",
+        );
     }
     let ports = exposed_ports(kube, info)?;
     if ports.is_empty() {
-        return fail("couldn't find port via --port flag or introspection\nSee 'kubectl expose -h' for help and examples");
+        return fail(
+            "couldn't find port via --port flag or introspection\nSee 'kubectl expose -h' for help and examples",
+        );
     }
     let name = match args.text("name") {
         "" => &info.name,
@@ -240,13 +282,23 @@ fn service_for(kube: &Kube, info: &Info) -> Outcome<Value> {
     let mut metadata = json!({"name": name});
     let labels = match args.text("labels") {
         "" => object["metadata"]["labels"].clone(),
-        text => text.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), Value::from(value))).collect::<Map<_, _>>().into(),
+        text => text
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key.to_owned(), Value::from(value)))
+            .collect::<Map<_, _>>()
+            .into(),
     };
     if labels.is_object() {
         metadata["labels"] = labels;
     }
     let mut spec = json!({"ports": ports, "selector": selector});
-    for (flag, field) in [("type", "type"), ("cluster-ip", "clusterIP"), ("load-balancer-ip", "loadBalancerIP"), ("session-affinity", "sessionAffinity")] {
+    for (flag, field) in [
+        ("type", "type"),
+        ("cluster-ip", "clusterIP"),
+        ("load-balancer-ip", "loadBalancerIP"),
+        ("session-affinity", "sessionAffinity"),
+    ] {
         if !args.text(flag).is_empty() {
             spec[field] = args.text(flag).into();
         }
@@ -275,7 +327,11 @@ fn exposed_ports(kube: &Kube, info: &Info) -> Outcome<Vec<Value>> {
         } else {
             let path = super::set::pod_spec_path(&info.resource.kind).unwrap_or("/spec");
             let containers = info.object.pointer(path).map(|spec| list(&spec["containers"])).unwrap_or_default();
-            containers.iter().flat_map(|container| list(&container["ports"])).map(|port| (port, "containerPort")).collect()
+            containers
+                .iter()
+                .flat_map(|container| list(&container["ports"]))
+                .map(|port| (port, "containerPort"))
+                .collect()
         };
         for (port, field) in own {
             numbers.push((port[field].as_i64().unwrap_or(0), port["protocol"].as_str().unwrap_or_default().to_owned()));
@@ -284,7 +340,13 @@ fn exposed_ports(kube: &Kube, info: &Info) -> Outcome<Vec<Value>> {
     let many = numbers.len() > 1;
     let target = args.text("target-port");
     let port = |(at, (number, own)): (usize, (i64, String))| {
-        let protocol = if !protocol.is_empty() { &protocol } else if own.is_empty() { "TCP" } else { &own };
+        let protocol = if !protocol.is_empty() {
+            &protocol
+        } else if own.is_empty() {
+            "TCP"
+        } else {
+            &own
+        };
         let mut port = json!({"protocol": protocol, "port": number});
         if many {
             port["name"] = format!("port-{}", at + 1).into();
@@ -306,7 +368,9 @@ fn exposed(kube: &mut Kube, pod: &Value, port: i64, dry_run: DryRun, output: &Ou
     let mut object = in_form(&service).or_else(fail)?;
     if dry_run != DryRun::Client {
         let namespace = kube.namespace()?;
-        let request = Request::new("POST", known("v1", "Service").path(&namespace), accept::ANY).json(content::JSON, &object).about("services", "");
+        let request = Request::new("POST", known("v1", "Service").path(&namespace), accept::ANY)
+            .json(content::JSON, &object)
+            .about("services", "");
         let request = marked(kube, request, dry_run, "kubectl-run");
         object = (*kube.object(&request)?).clone();
     }
@@ -321,7 +385,11 @@ pub fn autoscale(kube: &mut Kube) -> Outcome<()> {
     let args = kube.args;
     let (min, max) = (args.int("min"), args.int("max"));
     if max < 1 {
-        return fail(if args.is_set("max") { format!("--max=MAXPODS must be at least 1, max: {max}") } else { "required flag(s) \"max\" not set".to_owned() });
+        return fail(if args.is_set("max") {
+            format!("--max=MAXPODS must be at least 1, max: {max}")
+        } else {
+            "required flag(s) \"max\" not set".to_owned()
+        });
     }
     if max < min {
         return fail(format!("--max=MAXPODS must be larger or equal to --min=MINPODS, max: {max}, min: {min}"));
@@ -340,7 +408,8 @@ pub fn autoscale(kube: &mut Kube) -> Outcome<()> {
     }
     let query = Query::of(kube);
     builder::visit(kube, &query, |kube, info| {
-        if !matches!(info.resource.kind.as_str(), "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController") {
+        if !matches!(info.resource.kind.as_str(), "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController")
+        {
             return fail(format!("cannot autoscale a {}", info.resource.singular_qualified()));
         }
         let name = match kube.args.text("name") {
@@ -387,11 +456,12 @@ fn scaler(kube: &mut Kube, info: &Info, object: &Value, dry_run: DryRun) -> Outc
         Err(Stop::Failed(_)) => {
             let mut older = object.clone();
             older["apiVersion"] = "autoscaling/v1".into();
-            let share = older["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"].clone();
+            // The older version is told of the older flag only.
+            let share = kube.args.int("cpu-percent");
             if let Some(spec) = older["spec"].as_object_mut() {
                 spec.shift_remove("metrics");
-                if !share.is_null() {
-                    spec.insert("targetCPUUtilizationPercentage".to_owned(), share);
+                if share > 0 {
+                    spec.insert("targetCPUUtilizationPercentage".to_owned(), share.into());
                 }
             }
             send(kube, &in_form(&older).or_else(fail)?)

@@ -55,7 +55,12 @@ fn change(
     let query = Query { words, accept: accept::ANY, local, ..Query::of(kube) };
     builder::visit(kube, &query, |kube, info| {
         let Some(path) = pod_spec_path(&info.resource.kind) else {
-            return fail(format!("{} {} the object is not a pod or does not have a pod template: {}", info.resource.singular_qualified(), info.name, info.resource.kind));
+            return fail(format!(
+                "{} {} the object is not a pod or does not have a pod template: {}",
+                info.resource.singular_qualified(),
+                info.name,
+                info.resource.kind
+            ));
         };
         let mut object = (*info.object).clone();
         let Some(spec) = object.pointer_mut(path) else {
@@ -98,12 +103,16 @@ pub fn image(kube: &mut Kube) -> Outcome<()> {
     let mut pairs = Vec::new();
     for change in &changes {
         match change.split_once('=') {
-            Some((name, image)) if !name.is_empty() && !image.is_empty() => pairs.push((name.to_owned(), image.to_owned())),
+            Some((name, image)) if !name.is_empty() && !image.is_empty() => {
+                pairs.push((name.to_owned(), image.to_owned()))
+            }
             _ => return fail(format!("invalid image specification: {change}")),
         }
     }
     if pairs.len() > 1 && pairs.iter().any(|(name, _)| name == "*") {
-        return fail("all containers are already specified by *, but saw more than one container_name=container_image pairs");
+        return fail(
+            "all containers are already specified by *, but saw more than one container_name=container_image pairs",
+        );
     }
     change(kube, resources, "image updated", |_, _, spec| {
         for (name, image) in &pairs {
@@ -188,7 +197,8 @@ fn from_env(kube: &mut Kube) -> Outcome<Vec<Value>> {
             "Secret" => ("secretKeyRef", "data"),
             other => return fail(format!("unsupported resource specified in --from: {other}")),
         };
-        let mut names: Vec<String> = info.object[resource].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        let mut names: Vec<String> =
+            info.object[resource].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
         names.sort();
         for name in names.into_iter().filter(|name| keys.is_empty() || keys.contains(name)) {
             let shown: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -202,7 +212,9 @@ fn from_env(kube: &mut Kube) -> Outcome<Vec<Value>> {
 fn list_env(kube: &mut Kube, words: Vec<String>) -> Outcome<()> {
     let query = Query { words, accept: accept::ANY, ..Query::of(kube) };
     builder::visit(kube, &query, |kube, info| {
-        let Some(spec) = pod_spec_path(&info.resource.kind).and_then(|path| info.object.pointer(path)) else { return Ok(()) };
+        let Some(spec) = pod_spec_path(&info.resource.kind).and_then(|path| info.object.pointer(path)) else {
+            return Ok(());
+        };
         let mut out = String::new();
         for container in list(&spec["containers"]) {
             let name = container["name"].as_str().unwrap_or_default();
@@ -300,10 +312,15 @@ pub fn selector(kube: &mut Kube) -> Outcome<()> {
     let output = Output::read(kube, false)?;
     let mut words = kube.args.words.clone();
     let Some(text) = words.pop().filter(|text| text.contains('=')) else {
-        return fail("one or more resources must be specified as <resource> <name> or <resource>/<name>, and a selector");
+        return fail(
+            "one or more resources must be specified as <resource> <name> or <resource>/<name>, and a selector",
+        );
     };
-    let selector: Map<String, Value> =
-        text.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.into())).collect();
+    let selector: Map<String, Value> = text
+        .split(',')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect();
     let query = Query { words, accept: accept::ANY, ..Query::of(kube) };
     builder::visit(kube, &query, |kube, info| {
         if info.resource.kind != "Service" {

@@ -43,30 +43,61 @@ pub fn family(path: &str) -> Option<&'static Family> {
 
 /// Flags of every command.
 pub const GLOBAL: &[Flag] = &[
-    Flag::text("as", "", "Username to impersonate for the operation. User could be a regular user or a service account in a namespace."),
-    Flag::texts("as-group", "Group to impersonate for the operation, this flag can be repeated to specify multiple groups."),
+    Flag::text(
+        "as",
+        "",
+        "Username to impersonate for the operation. User could be a regular user or a service account in a namespace.",
+    ),
+    Flag::texts(
+        "as-group",
+        "Group to impersonate for the operation, this flag can be repeated to specify multiple groups.",
+    ),
     Flag::text("as-uid", "", "UID to impersonate for the operation."),
-    Flag::text("as-user-extra", "", "User extras to impersonate for the operation, this flag can be repeated to specify multiple values for the same key."),
+    Flag::text(
+        "as-user-extra",
+        "",
+        "User extras to impersonate for the operation, this flag can be repeated to specify multiple values for the same key.",
+    ),
     Flag::text("cache-dir", "/home/learner/.kube/cache", "Default cache directory"),
     Flag::text("certificate-authority", "", "Path to a cert file for the certificate authority"),
     Flag::text("client-certificate", "", "Path to a client certificate file for TLS"),
     Flag::text("client-key", "", "Path to a client key file for TLS"),
     Flag::text("cluster", "", "The name of the kubeconfig cluster to use"),
     Flag::text("context", "", "The name of the kubeconfig context to use"),
-    Flag::bool("disable-compression", "false", "If true, opt-out of response compression for all requests to the server"),
-    Flag::bool("insecure-skip-tls-verify", "false", "If true, the server's certificate will not be checked for validity. This will make your HTTPS connections insecure"),
+    Flag::bool(
+        "disable-compression",
+        "false",
+        "If true, opt-out of response compression for all requests to the server",
+    ),
+    Flag::bool(
+        "insecure-skip-tls-verify",
+        "false",
+        "If true, the server's certificate will not be checked for validity. This will make your HTTPS connections insecure",
+    ),
     Flag::text("kubeconfig", "", "Path to the kubeconfig file to use for CLI requests."),
     Flag::bool("match-server-version", "false", "Require server version to match client version"),
     Flag::text("namespace", "", "If present, the namespace scope for this CLI request").short('n'),
     Flag::text("password", "", "Password for basic authentication to the API server"),
-    Flag::text("request-timeout", "0", "The length of time to wait before giving up on a single server request. Non-zero values should contain a corresponding time unit (e.g. 1s, 2m, 3h). A value of zero means don't timeout requests."),
+    Flag::text(
+        "request-timeout",
+        "0",
+        "The length of time to wait before giving up on a single server request. Non-zero values should contain a corresponding time unit (e.g. 1s, 2m, 3h). A value of zero means don't timeout requests.",
+    ),
     Flag::text("server", "", "The address and port of the Kubernetes API server").short('s'),
-    Flag::text("tls-server-name", "", "Server name to use for server certificate validation. If it is not provided, the hostname used to contact the server is used"),
+    Flag::text(
+        "tls-server-name",
+        "",
+        "Server name to use for server certificate validation. If it is not provided, the hostname used to contact the server is used",
+    ),
     Flag::text("token", "", "Bearer token for authentication to the API server"),
     Flag::text("user", "", "The name of the kubeconfig user to use"),
     Flag::text("username", "", "Username for basic authentication to the API server"),
     Flag::int("v", "0", "number for the log level verbosity").short('v').bare("0"),
-    Flag::bool("warnings-as-errors", "false", "Treat warnings received from the server as errors and exit with a non-zero exit code"),
+    Flag::bool(
+        "warnings-as-errors",
+        "false",
+        "Treat warnings received from the server as errors and exit with a non-zero exit code",
+    ),
     Flag::bool("help", "false", "help for this command").short('h'),
 ];
 
@@ -79,7 +110,8 @@ pub const OUTPUT: &[Flag] = &[
 
 pub const FILES: &[Flag] = &[
     Flag::list("filename", "", "Filename, directory, or URL to files that contain the resource.").short('f'),
-    Flag::text("kustomize", "", "Process the kustomization directory. This flag can't be used together with -f or -R.").short('k'),
+    Flag::text("kustomize", "", "Process the kustomization directory. This flag can't be used together with -f or -R.")
+        .short('k'),
     Flag::bool("recursive", "false", "Process the directory used in -f, --filename recursively.").short('R'),
 ];
 
@@ -88,23 +120,35 @@ const LISTING: &[Flag] = &[
     Flag::int("chunk-size", "500", "Return large lists in chunks rather than all at once. Pass 0 to disable."),
 ];
 
-const SELECTOR: &[Flag] = &[
-    Flag::text("selector", "", "Selector (label query) to filter on, supports '=', '==', '!=', 'in', 'notin'.").short('l'),
-];
+const SELECTOR: &[Flag] =
+    &[Flag::text("selector", "", "Selector (label query) to filter on, supports '=', '==', '!=', 'in', 'notin'.")
+        .short('l')];
 
-const FIELD_SELECTOR: &[Flag] = &[
-    Flag::text("field-selector", "", "Selector (field query) to filter on, supports '=', '==', and '!='."),
-];
+const FIELD_SELECTOR: &[Flag] =
+    &[Flag::text("field-selector", "", "Selector (field query) to filter on, supports '=', '==', and '!='.")];
 
 const GET: &[Flag] = &[
-    Flag::bool("ignore-not-found", "false", "If set to true, suppresses NotFound error for specific objects that do not exist."),
-    Flag::list("label-columns", "", "Accepts a comma separated list of labels that are going to be presented as columns.").short('L'),
+    Flag::bool(
+        "ignore-not-found",
+        "false",
+        "If set to true, suppresses NotFound error for specific objects that do not exist.",
+    ),
+    Flag::list(
+        "label-columns",
+        "",
+        "Accepts a comma separated list of labels that are going to be presented as columns.",
+    )
+    .short('L'),
     Flag::bool("no-headers", "false", "When using the default or custom-column output format, don't print headers."),
     Flag::bool("output-watch-events", "false", "Output watch event objects when --watch or --watch-only is used."),
     Flag::text("raw", "", "Raw URI to request from the server. Uses the transport specified by the kubeconfig file."),
     Flag::bool("server-print", "true", "If true, have the server return the appropriate table output."),
     Flag::bool("show-kind", "false", "If present, list the resource type for the requested object(s)."),
-    Flag::bool("show-labels", "false", "When printing, show all labels as the last column (default hide labels column)"),
+    Flag::bool(
+        "show-labels",
+        "false",
+        "When printing, show all labels as the last column (default hide labels column)",
+    ),
     Flag::text("sort-by", "", "If non-empty, sort list types using this field specification."),
     Flag::text("subresource", "", "If specified, gets the subresource of the requested object."),
     Flag::bool("watch", "false", "After listing/getting the requested object, watch for changes.").short('w'),
@@ -115,45 +159,37 @@ const DRY_RUN: &[Flag] = &[
     Flag::text("dry-run", "none", "Must be \"none\", \"server\", or \"client\". If client strategy, only print the object that would be sent, without sending it. If server strategy, submit server-side request without persisting the resource.").bare("unchanged"),
 ];
 
-const MANAGER: &[Flag] = &[
-    Flag::text("field-manager", "", "Name of the manager used to track field ownership."),
-];
+const MANAGER: &[Flag] = &[Flag::text("field-manager", "", "Name of the manager used to track field ownership.")];
 
-const VALIDATE: &[Flag] = &[
-    Flag::text("validate", "strict", "Must be one of: strict (or true), warn, ignore (or false).").bare("strict"),
-];
+const VALIDATE: &[Flag] =
+    &[Flag::text("validate", "strict", "Must be one of: strict (or true), warn, ignore (or false).").bare("strict")];
 
-const SAVE_CONFIG: &[Flag] = &[
-    Flag::bool("save-config", "false", "If true, the configuration of current object will be saved in its annotation."),
-];
+const SAVE_CONFIG: &[Flag] = &[Flag::bool(
+    "save-config",
+    "false",
+    "If true, the configuration of current object will be saved in its annotation.",
+)];
 
-const ALL: &[Flag] = &[
-    Flag::bool("all", "false", "Select all resources, in the namespace of the specified resource types."),
-];
+const ALL: &[Flag] =
+    &[Flag::bool("all", "false", "Select all resources, in the namespace of the specified resource types.")];
 
-const ALL_NAMESPACES: &[Flag] = &[
-    Flag::bool("all-namespaces", "false", "If present, list the requested object(s) across all namespaces.").short('A'),
-];
+const ALL_NAMESPACES: &[Flag] =
+    &[Flag::bool("all-namespaces", "false", "If present, list the requested object(s) across all namespaces.")
+        .short('A')];
 
-const LOCAL: &[Flag] = &[
-    Flag::bool("local", "false", "If true, the command will NOT contact api-server but run locally."),
-];
+const LOCAL: &[Flag] =
+    &[Flag::bool("local", "false", "If true, the command will NOT contact api-server but run locally.")];
 
-const OVERWRITE: &[Flag] = &[
-    Flag::bool("overwrite", "false", "If true, allow existing values to be overwritten."),
-];
+const OVERWRITE: &[Flag] = &[Flag::bool("overwrite", "false", "If true, allow existing values to be overwritten.")];
 
-const RAW: &[Flag] = &[
-    Flag::text("raw", "", "Raw URI to request. Uses the transport specified by the kubeconfig file."),
-];
+const RAW: &[Flag] =
+    &[Flag::text("raw", "", "Raw URI to request. Uses the transport specified by the kubeconfig file.")];
 
-const CHUNK: &[Flag] = &[
-    Flag::int("chunk-size", "500", "Return large lists in chunks rather than all at once. Pass 0 to disable."),
-];
+const CHUNK: &[Flag] =
+    &[Flag::int("chunk-size", "500", "Return large lists in chunks rather than all at once. Pass 0 to disable.")];
 
-const SHOW_EVENTS: &[Flag] = &[
-    Flag::bool("show-events", "true", "If true, display events related to the described object."),
-];
+const SHOW_EVENTS: &[Flag] =
+    &[Flag::bool("show-events", "true", "If true, display events related to the described object.")];
 
 const CASCADE: &[Flag] = &[
     Flag::text("cascade", "background", "Must be \"background\", \"orphan\", or \"foreground\". Selects the deletion cascading strategy for the dependents.").bare("background"),
@@ -162,13 +198,11 @@ const CASCADE: &[Flag] = &[
     Flag::duration("timeout", "0s", "The length of time to wait before giving up on a delete, zero means determine a timeout from the size of the object"),
 ];
 
-const SUBRESOURCE: &[Flag] = &[
-    Flag::text("subresource", "", "If specified, operates on the subresource of the requested object."),
-];
+const SUBRESOURCE: &[Flag] =
+    &[Flag::text("subresource", "", "If specified, operates on the subresource of the requested object.")];
 
-const CONTAINER: &[Flag] = &[
-    Flag::text("container", "", "Container name. If omitted, the first container in the pod.").short('c'),
-];
+const CONTAINER: &[Flag] =
+    &[Flag::text("container", "", "Container name. If omitted, the first container in the pod.").short('c')];
 
 pub const FAMILIES: &[Family] = &[
     Family { path: "create", short: "Create a resource from a file or from stdin" },
@@ -239,7 +273,11 @@ const CREATE_SECRET_DOCKER_REGISTRY_FLAGS: &[Flag] = &[
 
 const CREATE_SERVICE_CLUSTERIP_FLAGS: &[Flag] = &[
     Flag::list("tcp", "", "Port pairs can be specified as '<port>:<targetPort>'."),
-    Flag::text("clusterip", "", "Assign your own ClusterIP or set to 'None' for a 'headless' service (no loadbalancing)."),
+    Flag::text(
+        "clusterip",
+        "",
+        "Assign your own ClusterIP or set to 'None' for a 'headless' service (no loadbalancing).",
+    ),
 ];
 
 const CREATE_SERVICE_NODEPORT_FLAGS: &[Flag] = &[
@@ -247,9 +285,8 @@ const CREATE_SERVICE_NODEPORT_FLAGS: &[Flag] = &[
     Flag::int("node-port", "0", "Port used to expose the service on each node in a cluster."),
 ];
 
-const CREATE_SERVICE_LOADBALANCER_FLAGS: &[Flag] = &[
-    Flag::list("tcp", "", "Port pairs can be specified as '<port>:<targetPort>'."),
-];
+const CREATE_SERVICE_LOADBALANCER_FLAGS: &[Flag] =
+    &[Flag::list("tcp", "", "Port pairs can be specified as '<port>:<targetPort>'.")];
 
 const CREATE_SERVICE_EXTERNALNAME_FLAGS: &[Flag] = &[
     Flag::list("tcp", "", "Port pairs can be specified as '<port>:<targetPort>'."),
@@ -258,7 +295,11 @@ const CREATE_SERVICE_EXTERNALNAME_FLAGS: &[Flag] = &[
 
 const CREATE_QUOTA_FLAGS: &[Flag] = &[
     Flag::list("hard", "", "A comma-delimited set of resource=quantity pairs that define a hard limit."),
-    Flag::list("scopes", "", "A comma-delimited set of quota scopes that must all match each object tracked by the quota."),
+    Flag::list(
+        "scopes",
+        "",
+        "A comma-delimited set of quota scopes that must all match each object tracked by the quota.",
+    ),
 ];
 
 const CREATE_PODDISRUPTIONBUDGET_FLAGS: &[Flag] = &[
@@ -269,13 +310,24 @@ const CREATE_PODDISRUPTIONBUDGET_FLAGS: &[Flag] = &[
 
 const CREATE_PRIORITYCLASS_FLAGS: &[Flag] = &[
     Flag::int("value", "0", "the value of this priority class."),
-    Flag::bool("global-default", "false", "global-default specifies whether this PriorityClass should be considered as the default priority."),
-    Flag::text("description", "", "description is an arbitrary string that usually provides guidelines on when this priority class should be used."),
+    Flag::bool(
+        "global-default",
+        "false",
+        "global-default specifies whether this PriorityClass should be considered as the default priority.",
+    ),
+    Flag::text(
+        "description",
+        "",
+        "description is an arbitrary string that usually provides guidelines on when this priority class should be used.",
+    ),
     Flag::text("preemption-policy", "", "preemption-policy is the policy for preempting pods with lower priority."),
 ];
 
 const CREATE_INGRESS_FLAGS: &[Flag] = &[
-    Flag::texts("rule", "Rule in format host/path=service:port[,tls=secretname]. Paths containing the leading character '*' are considered pathType=Prefix."),
+    Flag::texts(
+        "rule",
+        "Rule in format host/path=service:port[,tls=secretname]. Paths containing the leading character '*' are considered pathType=Prefix.",
+    ),
     Flag::text("class", "", "Ingress Class to be used"),
     Flag::text("default-backend", "", "Default service for backend, in format of svcname:port"),
     Flag::texts("annotation", "Annotation to insert in the ingress object, in the format annotation=value"),
@@ -284,13 +336,19 @@ const CREATE_INGRESS_FLAGS: &[Flag] = &[
 const CREATE_ROLE_FLAGS: &[Flag] = &[
     Flag::list("verb", "", "Verb that applies to the resources contained in the rule"),
     Flag::list("resource", "", "Resource that the rule applies to"),
-    Flag::texts("resource-name", "Resource in the white list that the rule applies to, repeat this flag for multiple items"),
+    Flag::texts(
+        "resource-name",
+        "Resource in the white list that the rule applies to, repeat this flag for multiple items",
+    ),
 ];
 
 const CREATE_CLUSTERROLE_FLAGS: &[Flag] = &[
     Flag::list("verb", "", "Verb that applies to the resources contained in the rule"),
     Flag::list("resource", "", "Resource that the rule applies to"),
-    Flag::texts("resource-name", "Resource in the white list that the rule applies to, repeat this flag for multiple items"),
+    Flag::texts(
+        "resource-name",
+        "Resource in the white list that the rule applies to, repeat this flag for multiple items",
+    ),
     Flag::list("non-resource-url", "", "A partial url that user should have access to."),
     Flag::list("aggregation-rule", "", "An aggregation label selector for combining ClusterRoles."),
 ];
@@ -320,7 +378,11 @@ const CREATE_TOKEN_FLAGS: &[Flag] = &[
 
 const EXPOSE_FLAGS: &[Flag] = &[
     Flag::text("port", "", "The port that the service should serve on."),
-    Flag::text("target-port", "", "Name or number for the port on the container that the service should direct traffic to."),
+    Flag::text(
+        "target-port",
+        "",
+        "Name or number for the port on the container that the service should direct traffic to.",
+    ),
     Flag::text("protocol", "", "The network protocol for the service to be created. Default is 'TCP'."),
     Flag::text("name", "", "The name for the newly created object."),
     Flag::text("type", "", "Type for this service: ClusterIP, NodePort, LoadBalancer, or ExternalName."),
@@ -329,7 +391,11 @@ const EXPOSE_FLAGS: &[Flag] = &[
     Flag::text("external-ip", "", "Additional external IP address to accept for the service."),
     Flag::text("cluster-ip", "", "ClusterIP to be assigned to the service."),
     Flag::text("load-balancer-ip", "", "IP to assign to the LoadBalancer."),
-    Flag::text("session-affinity", "", "If non-empty, set the session affinity for the service to this; legal values: 'None', 'ClientIP'"),
+    Flag::text(
+        "session-affinity",
+        "",
+        "If non-empty, set the session affinity for the service to this; legal values: 'None', 'ClientIP'",
+    ),
 ];
 
 const RUN_FLAGS: &[Flag] = &[
@@ -339,18 +405,31 @@ const RUN_FLAGS: &[Flag] = &[
     Flag::texts("annotations", "Annotations to apply to the pod."),
     Flag::int("port", "-1", "The port that this container exposes."),
     Flag::text("restart", "Always", "The restart policy for this Pod.  Legal values [Always, OnFailure, Never]."),
-    Flag::bool("command", "false", "If true and extra arguments are present, use them as the 'command' field in the container."),
-    Flag::bool("stdin", "false", "Keep stdin open on the container in the pod, even if nothing is attached.").short('i'),
+    Flag::bool(
+        "command",
+        "false",
+        "If true and extra arguments are present, use them as the 'command' field in the container.",
+    ),
+    Flag::bool("stdin", "false", "Keep stdin open on the container in the pod, even if nothing is attached.")
+        .short('i'),
     Flag::bool("tty", "false", "Allocate a TTY for the container in the pod.").short('t'),
     Flag::bool("attach", "false", "If true, wait for the Pod to start running, and then attach to the Pod."),
     Flag::bool("rm", "false", "If true, delete the pod after it exits."),
-    Flag::bool("leave-stdin-open", "false", "If the pod is started in interactive mode or with stdin, leave stdin open after the first attach completes."),
+    Flag::bool(
+        "leave-stdin-open",
+        "false",
+        "If the pod is started in interactive mode or with stdin, leave stdin open after the first attach completes.",
+    ),
     Flag::bool("quiet", "false", "If true, suppress prompt messages.").short('q'),
     Flag::bool("expose", "false", "If true, create a ClusterIP service associated with the pod."),
     Flag::bool("privileged", "false", "If true, run the container in privileged mode."),
     Flag::text("image-pull-policy", "", "The image pull policy for the container."),
     Flag::text("overrides", "", "An inline JSON override for the generated object."),
-    Flag::text("override-type", "merge", "The method used to override the generated object: json, merge, or strategic."),
+    Flag::text(
+        "override-type",
+        "merge",
+        "The method used to override the generated object: json, merge, or strategic.",
+    ),
     Flag::duration("pod-running-timeout", "1m0s", "The length of time to wait until at least one pod is running"),
 ];
 
@@ -371,9 +450,11 @@ const SET_RESOURCES_FLAGS: &[Flag] = &[
     Flag::text("containers", "*", "The names of containers in the selected pod templates to change.").short('c'),
 ];
 
-const SET_SELECTOR_FLAGS: &[Flag] = &[
-    Flag::text("resource-version", "", "If non-empty, the selectors update will only succeed if this is the current resource-version for the object."),
-];
+const SET_SELECTOR_FLAGS: &[Flag] = &[Flag::text(
+    "resource-version",
+    "",
+    "If non-empty, the selectors update will only succeed if this is the current resource-version for the object.",
+)];
 
 const EXPLAIN_FLAGS: &[Flag] = &[
     Flag::bool("recursive", "false", "When true, print the name of all the fields recursively."),
@@ -394,9 +475,8 @@ const DELETE_FLAGS: &[Flag] = &[
     Flag::bool("interactive", "false", "If true, delete resource only when user confirms.").short('i'),
 ];
 
-const ROLLOUT_HISTORY_FLAGS: &[Flag] = &[
-    Flag::int("revision", "0", "See the details, including podTemplate of the revision specified"),
-];
+const ROLLOUT_HISTORY_FLAGS: &[Flag] =
+    &[Flag::int("revision", "0", "See the details, including podTemplate of the revision specified")];
 
 const ROLLOUT_STATUS_FLAGS: &[Flag] = &[
     Flag::int("revision", "0", "Pin to a specific revision for showing its status."),
@@ -404,15 +484,18 @@ const ROLLOUT_STATUS_FLAGS: &[Flag] = &[
     Flag::bool("watch", "true", "Watch the status of the rollout until it's done.").short('w'),
 ];
 
-const ROLLOUT_UNDO_FLAGS: &[Flag] = &[
-    Flag::int("to-revision", "0", "The revision to rollback to. Default to 0 (last revision)."),
-];
+const ROLLOUT_UNDO_FLAGS: &[Flag] =
+    &[Flag::int("to-revision", "0", "The revision to rollback to. Default to 0 (last revision).")];
 
 const SCALE_FLAGS: &[Flag] = &[
     Flag::int("replicas", "0", "The new desired number of replicas. Required."),
     Flag::int("current-replicas", "-1", "Precondition for current size. -1 (default) for no condition."),
     Flag::text("resource-version", "", "Precondition for resource version."),
-    Flag::duration("timeout", "0s", "The length of time to wait before giving up on a scale operation, zero means don't wait."),
+    Flag::duration(
+        "timeout",
+        "0s",
+        "The length of time to wait before giving up on a scale operation, zero means don't wait.",
+    ),
 ];
 
 const AUTOSCALE_FLAGS: &[Flag] = &[
@@ -424,18 +507,19 @@ const AUTOSCALE_FLAGS: &[Flag] = &[
     Flag::text("name", "", "The name for the newly created object."),
 ];
 
-const CERTIFICATE_APPROVE_FLAGS: &[Flag] = &[
-    Flag::bool("force", "false", "Update the CSR even if it is already approved."),
-];
+const CERTIFICATE_APPROVE_FLAGS: &[Flag] =
+    &[Flag::bool("force", "false", "Update the CSR even if it is already approved.")];
 
-const CERTIFICATE_DENY_FLAGS: &[Flag] = &[
-    Flag::bool("force", "false", "Update the CSR even if it is already denied."),
-];
+const CERTIFICATE_DENY_FLAGS: &[Flag] = &[Flag::bool("force", "false", "Update the CSR even if it is already denied.")];
 
 const TOP_NODE_FLAGS: &[Flag] = &[
     Flag::text("sort-by", "", "If non-empty, sort nodes list using specified field: cpu or memory."),
     Flag::bool("no-headers", "false", "If present, print output without headers"),
-    Flag::bool("show-capacity", "false", "Print node resources based on Capacity instead of Allocatable(default) of the nodes."),
+    Flag::bool(
+        "show-capacity",
+        "false",
+        "Print node resources based on Capacity instead of Allocatable(default) of the nodes.",
+    ),
     Flag::bool("use-protocol-buffers", "true", "Enables using protocol-buffers to access Metrics API."),
 ];
 
@@ -450,17 +534,30 @@ const TOP_POD_FLAGS: &[Flag] = &[
 const DRAIN_FLAGS: &[Flag] = &[
     Flag::bool("force", "false", "Continue even if there are pods that do not declare a controller."),
     Flag::bool("ignore-daemonsets", "false", "Ignore DaemonSet-managed pods."),
-    Flag::bool("delete-emptydir-data", "false", "Continue even if there are pods using emptyDir (local data that will be deleted when the node is drained)."),
+    Flag::bool(
+        "delete-emptydir-data",
+        "false",
+        "Continue even if there are pods using emptyDir (local data that will be deleted when the node is drained).",
+    ),
     Flag::int("grace-period", "-1", "Period of time in seconds given to each pod to terminate gracefully."),
     Flag::duration("timeout", "0s", "The length of time to wait before giving up, zero means infinite"),
     Flag::text("pod-selector", "", "Label selector to filter pods on the node"),
     Flag::bool("disable-eviction", "false", "Force drain to use delete, even if eviction is supported."),
-    Flag::int("skip-wait-for-delete-timeout", "0", "If pod DeletionTimestamp older than N seconds, skip waiting for the pod."),
+    Flag::int(
+        "skip-wait-for-delete-timeout",
+        "0",
+        "If pod DeletionTimestamp older than N seconds, skip waiting for the pod.",
+    ),
 ];
 
 const LOGS_FLAGS: &[Flag] = &[
     Flag::bool("follow", "false", "Specify if the logs should be streamed.").short('f'),
-    Flag::bool("previous", "false", "If true, print the logs for the previous instance of the container in a pod if it exists.").short('p'),
+    Flag::bool(
+        "previous",
+        "false",
+        "If true, print the logs for the previous instance of the container in a pod if it exists.",
+    )
+    .short('p'),
     Flag::duration("since", "0s", "Only return logs newer than a relative duration like 5s, 2m, or 3h."),
     Flag::text("since-time", "", "Only return logs after a specific date (RFC3339)."),
     Flag::int("tail", "-1", "Lines of recent log file to display."),
@@ -470,8 +567,16 @@ const LOGS_FLAGS: &[Flag] = &[
     Flag::bool("all-pods", "false", "Get logs from all pod(s)."),
     Flag::bool("prefix", "false", "Prefix each log line with the log source (pod name and container name)."),
     Flag::int("max-log-requests", "5", "Specify maximum number of concurrent logs to follow when using by a selector."),
-    Flag::bool("ignore-errors", "false", "If watching / following pod logs, allow for any errors that occur to be non-fatal."),
-    Flag::bool("insecure-skip-tls-verify-backend", "false", "Skip verifying the identity of the kubelet that logs are requested from."),
+    Flag::bool(
+        "ignore-errors",
+        "false",
+        "If watching / following pod logs, allow for any errors that occur to be non-fatal.",
+    ),
+    Flag::bool(
+        "insecure-skip-tls-verify-backend",
+        "false",
+        "Skip verifying the identity of the kubelet that logs are requested from.",
+    ),
     Flag::duration("pod-running-timeout", "20s", "The length of time to wait until at least one pod is running"),
 ];
 
@@ -487,12 +592,31 @@ const EXEC_FLAGS: &[Flag] = &[
     Flag::bool("quiet", "false", "Only print output from the remote session").short('q'),
 ];
 
-const PORT_FORWARD_FLAGS: &[Flag] = &[
-    Flag::list("address", "localhost", "Addresses to listen on (comma separated)."),
+const PORT_FORWARD_FLAGS: &[Flag] = &[Flag::list("address", "localhost", "Addresses to listen on (comma separated).")];
+
+const DEBUG_FLAGS: &[Flag] = &[
+    Flag::text("image", "", "Container image to use for debug container."),
+    Flag::text("target", "", "When using an ephemeral container, target processes in this container name."),
+    Flag::text(
+        "profile",
+        "legacy",
+        "Options are \"legacy\", \"general\", \"baseline\", \"netadmin\", \"restricted\" or \"sysadmin\".",
+    ),
+    Flag::bool("stdin", "false", "Keep stdin open on the container(s) in the pod, even if nothing is attached.")
+        .short('i'),
+    Flag::bool("tty", "false", "Allocate a TTY for the debugging container.").short('t'),
+    Flag::bool("attach", "false", "If true, wait for the container to start running, and then attach."),
+    Flag::bool("quiet", "false", "If true, suppress informational messages.").short('q'),
+    Flag::text("image-pull-policy", "", "The image pull policy for the container."),
+    Flag::texts("env", "Environment variables to set in the container."),
 ];
 
 const CP_FLAGS: &[Flag] = &[
-    Flag::bool("no-preserve", "false", "The copied file/directory's ownership and permissions will not be preserved in the container"),
+    Flag::bool(
+        "no-preserve",
+        "false",
+        "The copied file/directory's ownership and permissions will not be preserved in the container",
+    ),
     Flag::int("retries", "0", "Set number of retries to complete a copy operation from a container."),
 ];
 
@@ -527,19 +651,24 @@ const APPLY_FLAGS: &[Flag] = &[
     Flag::bool("force-conflicts", "false", "If true, server-side apply will force the changes against conflicts."),
     Flag::bool("prune", "false", "Automatically delete resource objects, that do not appear in the configs."),
     Flag::texts("prune-allowlist", "Overwrite the default allowlist with <group/version/kind> for --prune"),
-    Flag::bool("overwrite", "true", "Automatically resolve conflicts between the modified and live configuration by using values from the modified configuration"),
+    Flag::bool(
+        "overwrite",
+        "true",
+        "Automatically resolve conflicts between the modified and live configuration by using values from the modified configuration",
+    ),
     Flag::bool("openapi-patch", "true", "If true, use openapi to calculate diff when the openapi presents."),
     Flag::bool("wait", "false", "If true, wait for resources to be gone before returning."),
     Flag::text("subresource", "", "If specified, apply will operate on the subresource of the requested object."),
 ];
 
-const APPLY_VIEW_LAST_APPLIED_FLAGS: &[Flag] = &[
-    Flag::text("output", "yaml", "Output format. Must be one of (yaml, json)").short('o'),
-];
+const APPLY_VIEW_LAST_APPLIED_FLAGS: &[Flag] =
+    &[Flag::text("output", "yaml", "Output format. Must be one of (yaml, json)").short('o')];
 
-const APPLY_SET_LAST_APPLIED_FLAGS: &[Flag] = &[
-    Flag::bool("create-annotation", "false", "Will create 'last-applied-configuration' annotations if current objects doesn't have one"),
-];
+const APPLY_SET_LAST_APPLIED_FLAGS: &[Flag] = &[Flag::bool(
+    "create-annotation",
+    "false",
+    "Will create 'last-applied-configuration' annotations if current objects doesn't have one",
+)];
 
 const PATCH_FLAGS: &[Flag] = &[
     Flag::text("patch", "", "The patch to be applied to the resource JSON file.").short('p'),
@@ -547,9 +676,8 @@ const PATCH_FLAGS: &[Flag] = &[
     Flag::text("type", "strategic", "The type of patch being provided; one of [json merge strategic]"),
 ];
 
-const REPLACE_FLAGS: &[Flag] = &[
-    Flag::bool("wait", "false", "If true, wait for resources to be gone before returning."),
-];
+const REPLACE_FLAGS: &[Flag] =
+    &[Flag::bool("wait", "false", "If true, wait for resources to be gone before returning.")];
 
 const WAIT_FLAGS: &[Flag] = &[
     Flag::text("for", "", "The condition to wait on."),
@@ -558,17 +686,29 @@ const WAIT_FLAGS: &[Flag] = &[
 
 const LABEL_FLAGS: &[Flag] = &[
     Flag::bool("list", "false", "If true, display the values for a given resource."),
-    Flag::text("resource-version", "", "If non-empty, the update will only succeed if this is the current resource-version for the object."),
+    Flag::text(
+        "resource-version",
+        "",
+        "If non-empty, the update will only succeed if this is the current resource-version for the object.",
+    ),
 ];
 
 const ANNOTATE_FLAGS: &[Flag] = &[
     Flag::bool("list", "false", "If true, display the values for a given resource."),
-    Flag::text("resource-version", "", "If non-empty, the update will only succeed if this is the current resource-version for the object."),
+    Flag::text(
+        "resource-version",
+        "",
+        "If non-empty, the update will only succeed if this is the current resource-version for the object.",
+    ),
 ];
 
 const API_RESOURCES_FLAGS: &[Flag] = &[
     Flag::text("api-group", "", "Limit to resources in the specified API group."),
-    Flag::bool("namespaced", "true", "If false, non-namespaced resources will be returned, otherwise returning namespaced resources by default."),
+    Flag::bool(
+        "namespaced",
+        "true",
+        "If false, non-namespaced resources will be returned, otherwise returning namespaced resources by default.",
+    ),
     Flag::list("verbs", "", "Limit to resources that support the specified verbs."),
     Flag::list("categories", "", "Limit to resources that belong to the specified categories."),
     Flag::bool("no-headers", "false", "When using the default or custom-column output format, don't print headers."),
@@ -594,18 +734,15 @@ const CONFIG_GET_CONTEXTS_FLAGS: &[Flag] = &[
     Flag::bool("no-headers", "false", "When using the default or custom-column output format, don't print headers."),
 ];
 
-const CONFIG_SET_CONTEXT_FLAGS: &[Flag] = &[
-    Flag::bool("current", "false", "Modify the current context"),
-];
+const CONFIG_SET_CONTEXT_FLAGS: &[Flag] = &[Flag::bool("current", "false", "Modify the current context")];
 
 const CONFIG_SET_CLUSTER_FLAGS: &[Flag] = &[
     Flag::bool("embed-certs", "false", "embed-certs for the cluster entry in kubeconfig"),
     Flag::text("proxy-url", "", "proxy-url for the cluster entry in kubeconfig"),
 ];
 
-const CONFIG_SET_CREDENTIALS_FLAGS: &[Flag] = &[
-    Flag::bool("embed-certs", "false", "Embed client cert/key for the user entry in kubeconfig"),
-];
+const CONFIG_SET_CREDENTIALS_FLAGS: &[Flag] =
+    &[Flag::bool("embed-certs", "false", "Embed client cert/key for the user entry in kubeconfig")];
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -907,14 +1044,14 @@ pub const COMMANDS: &[Command] = &[
         usage: "(-f FILENAME | NAME)",
         short: "Approve a certificate signing request",
         flags: &[FILES, OUTPUT, CERTIFICATE_APPROVE_FLAGS],
-        run: super::small::approve,
+        run: super::certificate::approve,
     },
     Command {
         path: "certificate deny",
         usage: "(-f FILENAME | NAME)",
         short: "Deny a certificate signing request",
         flags: &[FILES, OUTPUT, CERTIFICATE_DENY_FLAGS],
-        run: super::small::deny,
+        run: super::certificate::deny,
     },
     Command {
         path: "cluster-info",
@@ -928,14 +1065,14 @@ pub const COMMANDS: &[Command] = &[
         usage: "[NAME | -l label]",
         short: "Display resource (CPU/memory) usage of nodes",
         flags: &[SELECTOR, TOP_NODE_FLAGS],
-        run: super::small::top_nodes,
+        run: super::top::top_nodes,
     },
     Command {
         path: "top pod",
         usage: "[NAME | -l label]",
         short: "Display resource (CPU/memory) usage of pods",
         flags: &[SELECTOR, FIELD_SELECTOR, ALL_NAMESPACES, TOP_POD_FLAGS],
-        run: super::small::top_pods,
+        run: super::top::top_pods,
     },
     Command {
         path: "cordon",
@@ -963,7 +1100,7 @@ pub const COMMANDS: &[Command] = &[
         usage: "NODE NAME KEY_1=VAL_1:TAINT_EFFECT_1 ... KEY_N=VAL_N:TAINT_EFFECT_N",
         short: "Update the taints on one or more nodes",
         flags: &[DRY_RUN, MANAGER, OUTPUT, ALL, SELECTOR, OVERWRITE, VALIDATE],
-        run: super::write::taint,
+        run: super::taint::taint,
     },
     Command {
         path: "describe",
@@ -1001,6 +1138,13 @@ pub const COMMANDS: &[Command] = &[
         run: super::logs::port_forward,
     },
     Command {
+        path: "debug",
+        usage: "(POD | TYPE[[.VERSION].GROUP]/NAME) [ -- COMMAND [args...] ]",
+        short: "Create debugging sessions for troubleshooting workloads and nodes",
+        flags: &[CONTAINER, DEBUG_FLAGS],
+        run: super::logs::debug,
+    },
+    Command {
         path: "cp",
         usage: "<file-spec-src> <file-spec-dest>",
         short: "Copy files and directories to and from containers",
@@ -1012,28 +1156,28 @@ pub const COMMANDS: &[Command] = &[
         usage: "VERB [TYPE | TYPE/NAME | NONRESOURCEURL]",
         short: "Check whether an action is allowed",
         flags: &[ALL_NAMESPACES, AUTH_CAN_I_FLAGS],
-        run: super::small::can_i,
+        run: super::auth::can_i,
     },
     Command {
         path: "auth whoami",
         usage: "",
         short: "Experimental: Check self subject attributes",
         flags: &[OUTPUT],
-        run: super::small::whoami,
+        run: super::auth::whoami,
     },
     Command {
         path: "auth reconcile",
         usage: "-f FILENAME",
         short: "Reconciles rules for RBAC role, role binding, cluster role, and cluster role binding objects",
         flags: &[FILES, DRY_RUN, OUTPUT, AUTH_RECONCILE_FLAGS],
-        run: super::small::reconcile,
+        run: super::auth::reconcile,
     },
     Command {
         path: "events",
         usage: "[(-o|--output=)json|yaml|...] [--for TYPE/NAME] [--watch] [--types=Normal,Warning]",
         short: "List events",
         flags: &[OUTPUT, ALL_NAMESPACES, CHUNK, EVENTS_FLAGS],
-        run: super::small::events,
+        run: super::events::events,
     },
     Command {
         path: "diff",
@@ -1088,15 +1232,39 @@ pub const COMMANDS: &[Command] = &[
         path: "label",
         usage: "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
         short: "Update the labels on a resource",
-        flags: &[FILES, DRY_RUN, MANAGER, OUTPUT, ALL, ALL_NAMESPACES, SELECTOR, FIELD_SELECTOR, LOCAL, OVERWRITE, LABEL_FLAGS],
-        run: super::write::label,
+        flags: &[
+            FILES,
+            DRY_RUN,
+            MANAGER,
+            OUTPUT,
+            ALL,
+            ALL_NAMESPACES,
+            SELECTOR,
+            FIELD_SELECTOR,
+            LOCAL,
+            OVERWRITE,
+            LABEL_FLAGS,
+        ],
+        run: super::label::label,
     },
     Command {
         path: "annotate",
         usage: "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
         short: "Update the annotations on a resource",
-        flags: &[FILES, DRY_RUN, MANAGER, OUTPUT, ALL, ALL_NAMESPACES, SELECTOR, FIELD_SELECTOR, LOCAL, OVERWRITE, ANNOTATE_FLAGS],
-        run: super::write::annotate,
+        flags: &[
+            FILES,
+            DRY_RUN,
+            MANAGER,
+            OUTPUT,
+            ALL,
+            ALL_NAMESPACES,
+            SELECTOR,
+            FIELD_SELECTOR,
+            LOCAL,
+            OVERWRITE,
+            ANNOTATE_FLAGS,
+        ],
+        run: super::label::annotate,
     },
     Command {
         path: "api-resources",

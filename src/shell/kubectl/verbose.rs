@@ -101,12 +101,17 @@ fn asked(kube: &mut Kube, request: &Request, config: &Config) {
     let mut out = String::new();
     if verbosity >= 8 {
         let body = text::from_bytes(&request.body);
-        out += &format!("{}\"Request Body\" body={}\n", prefix(kube, 'I', "helper.go:269"), value(&shorten(&body, verbosity)));
+        out += &format!(
+            "{}\"Request Body\" body={}\n",
+            prefix(kube, 'I', "helper.go:269"),
+            value(&shorten(&body, verbosity))
+        );
     }
     let list = own_headers(request, config);
     let line = prefix(kube, 'I', "round_trippers.go:527");
     if verbosity >= 9 {
-        let headers: String = list.iter().map(|(name, value)| format!(" -H {:?}", format!("{name}: {value}"))).collect();
+        let headers: String =
+            list.iter().map(|(name, value)| format!(" -H {:?}", format!("{name}: {value}"))).collect();
         let command = format!("curl -v -X{} {headers} '{}'\n", request.method, url(request, config));
         out += &format!("{line}\"Request\" curlCommand={}\n", value(&command));
     } else if verbosity >= 7 {

@@ -52,7 +52,7 @@ pub fn watch(
     info: &Info,
     accept: &'static str,
     deadline: SimTime,
-    mut holds: impl FnMut(Kind, &Value) -> Result<bool, Failure>,
+    mut holds: impl FnMut(&mut Kube, Kind, &Value) -> Outcome<bool>,
 ) -> Outcome<Waited> {
     let mut may_list = false;
     let mut rest = REST;
@@ -62,8 +62,13 @@ pub fn watch(
             .query("fieldSelector", format!("metadata.name={}", info.name))
             .about(&info.resource.name, "");
         // Typed clients tell the time twice.
-        let base = if accept == super::client::accept::TYPED { base.query("timeout", go_seconds(seconds)) } else { base };
-        let watching = base.clone().query("allowWatchBookmarks", "true").query("timeoutSeconds", seconds.to_string()).query("watch", "true");
+        let base =
+            if accept == super::client::accept::TYPED { base.query("timeout", go_seconds(seconds)) } else { base };
+        let watching = base
+            .clone()
+            .query("allowWatchBookmarks", "true")
+            .query("timeoutSeconds", seconds.to_string())
+            .query("watch", "true");
         let mut first = None;
         let request = if may_list {
             let listed = kube.object(&base.query("limit", "500").query("resourceVersion", "0"))?;
@@ -82,8 +87,8 @@ pub fn watch(
         };
         // What was listed is looked at while the watch is under way.
         if let Some(item) = first {
-            let is_done = !item.is_null() && holds(Kind::Added, &item).map_err(Stop::Failed)?;
-            if is_done || holds(Kind::Synced, &item).map_err(Stop::Failed)? {
+            let is_done = !item.is_null() && holds(kube, Kind::Added, &item)?;
+            if is_done || holds(kube, Kind::Synced, &item)? {
                 kube.run.close(stream);
                 return Ok(Waited::Done);
             }
@@ -100,7 +105,7 @@ pub fn watch(
                 Ok(Some(line)) => line,
             };
             let Ok(event) = json_text::parse(&line) else { return Ok(ControlFlow::Continue(())) };
-            let is_done = heard(&event.value, state, &mut holds).map_err(Stop::Failed)?;
+            let is_done = heard(kube, &event.value, state, &mut holds)?;
             match is_done {
                 None => Ok(ControlFlow::Break(())),
                 Some(done) => {
@@ -127,7 +132,7 @@ pub fn watch_typed(
     kube: &mut Kube,
     info: &Info,
     deadline: SimTime,
-    holds: impl FnMut(Kind, &Value) -> Result<bool, Failure>,
+    holds: impl FnMut(&mut Kube, Kind, &Value) -> Outcome<bool>,
 ) -> Outcome<Waited> {
     watch(kube, info, super::client::accept::TYPED, deadline, holds)
 }
@@ -139,10 +144,11 @@ fn go_seconds(seconds: u64) -> String {
 
 /// Takes in an event; whether the condition holds, or nothing if the watch is of no more use.
 fn heard(
+    kube: &mut Kube,
     event: &Value,
     state: &mut Value,
-    holds: &mut impl FnMut(Kind, &Value) -> Result<bool, Failure>,
-) -> Result<Option<bool>, Failure> {
+    holds: &mut impl FnMut(&mut Kube, Kind, &Value) -> Outcome<bool>,
+) -> Outcome<Option<bool>> {
     let object = &event["object"];
     let kind = match event["type"].as_str() {
         Some("ADDED") => Kind::Added,
@@ -156,10 +162,10 @@ fn heard(
             state["synced"] = true.into();
             let seen = state["seen"].clone();
             // What was there at first is believed from now on.
-            if !seen.is_null() && holds(Kind::Added, &seen)? {
+            if !seen.is_null() && holds(kube, Kind::Added, &seen)? {
                 return Ok(Some(true));
             }
-            return holds(Kind::Synced, &seen).map(Some);
+            return holds(kube, Kind::Synced, &seen).map(Some);
         }
         _ => return Ok(None),
     };
@@ -167,7 +173,7 @@ fn heard(
         state["seen"] = if kind == Kind::Deleted { Value::Null } else { object.clone() };
         return Ok(Some(false));
     }
-    holds(kind, object).map(Some)
+    holds(kube, kind, object).map(Some)
 }
 
 /// What `--for` asks for.
@@ -248,7 +254,9 @@ fn path_and_value(text: &str) -> Outcome<(String, Option<String>)> {
             '=' if depth == 0 => {
                 let value = text[at + 1..].trim_matches(['\'', '"']);
                 if value.is_empty() {
-                    return fail("jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3");
+                    return fail(
+                        "jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3",
+                    );
                 }
                 return Ok((text[..at].to_owned(), Some(value.to_owned())));
             }
@@ -260,7 +268,8 @@ fn path_and_value(text: &str) -> Outcome<(String, Option<String>)> {
 
 /// Waits for one object.
 fn one(kube: &mut Kube, info: &Info, condition: &Condition, deadline: SimTime) -> Outcome<()> {
-    let met = |kube: &mut Kube| kube.print(format!("{}/{} condition met\n", info.resource.singular_qualified(), info.name));
+    let met =
+        |kube: &mut Kube| kube.print(format!("{}/{} condition met\n", info.resource.singular_qualified(), info.name));
     if let Condition::Delete = condition {
         let uid = info.object["metadata"]["uid"].clone();
         let left = deadline.since(kube.run.time());
@@ -268,9 +277,9 @@ fn one(kube: &mut Kube, info: &Info, condition: &Condition, deadline: SimTime) -
         met(kube);
         return Ok(());
     }
-    let waited = watch(kube, info, super::client::accept::JSON, deadline, |kind, object| match kind {
+    let waited = watch(kube, info, super::client::accept::JSON, deadline, |_, kind, object| match kind {
         Kind::Deleted | Kind::Synced => Ok(false),
-        Kind::Added | Kind::Modified => holds(condition, object),
+        Kind::Added | Kind::Modified => holds(condition, object).map_err(Stop::Failed),
     })?;
     match waited {
         Waited::Done => {

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use control_plane_lab::etcd::http::HttpRequest;
 use control_plane_lab::k8s::meta::labels;
+use control_plane_lab::k8s::protobuf;
 use control_plane_lab::k8s::registry;
 use control_plane_lab::k8s::schema::Schema;
-use control_plane_lab::k8s::protobuf;
 use serde_json::{Map, Value, json};
 
 /// What a request comes to.
@@ -90,7 +90,10 @@ impl StandIn {
         match path {
             "/api" | "/apis" => return self.discovery(path, &accept),
             "/version" => {
-                return object(200, &json!({"major": "1", "minor": "35", "gitVersion": "v1.35.0", "platform": "linux/amd64"}));
+                return object(
+                    200,
+                    &json!({"major": "1", "minor": "35", "gitVersion": "v1.35.0", "platform": "linux/amd64"}),
+                );
             }
             "/readyz" => return text(200, "ok"),
             _ if path.starts_with("/openapi/") => return self.openapi(path),
@@ -197,12 +200,19 @@ impl StandIn {
                     let mut list: Vec<Value> = resources.iter().map(legacy).collect();
                     for resource in &resources {
                         for sub in resource["subresources"].as_array().into_iter().flatten() {
-                            let name = format!("{}/{}", resource["resource"].as_str().unwrap(), sub["subresource"].as_str().unwrap());
+                            let name = format!(
+                                "{}/{}",
+                                resource["resource"].as_str().unwrap(),
+                                sub["subresource"].as_str().unwrap()
+                            );
                             list.push(json!({"name": name, "singularName": "", "namespaced": resource["scope"] == "Namespaced",
                                 "kind": sub["responseKind"]["kind"], "verbs": sub["verbs"]}));
                         }
                     }
-                    return object(200, &json!({"kind": "APIResourceList", "groupVersion": if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }, "resources": list}));
+                    return object(
+                        200,
+                        &json!({"kind": "APIResourceList", "groupVersion": if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }, "resources": list}),
+                    );
                 }
             }
         }
@@ -217,7 +227,8 @@ impl StandIn {
             .into_iter()
             .flat_map(|(group, versions)| {
                 versions.into_iter().map(move |(version, resources)| {
-                    let key = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+                    let key =
+                        if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
                     (key, resources)
                 })
             })
@@ -233,11 +244,20 @@ impl StandIn {
         if let Some(schema) = self.schemas.get(key).filter(|_| self.mode["openapi"] != "stub") {
             return object(200, schema);
         }
-        let Some((_, resources)) = versions.iter().find(|(known, _)| known == key) else { return text(404, "404 page not found\n") };
+        let Some((_, resources)) = versions.iter().find(|(known, _)| known == key) else {
+            return text(404, "404 page not found\n");
+        };
         object(200, &stub(key, resources, self.mode["openapi"] == "stub"))
     }
 
-    fn collection(&mut self, token: u32, request: &HttpRequest, collection: &str, resource: &str, query: &[(String, String)]) -> Reply {
+    fn collection(
+        &mut self,
+        token: u32,
+        request: &HttpRequest,
+        collection: &str,
+        resource: &str,
+        query: &[(String, String)],
+    ) -> Reply {
         let parameter = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..]);
         match &request.method[..] {
             "GET" if parameter("watch") == Some("true") => self.watch(token, request, collection, resource, query),
@@ -282,10 +302,13 @@ impl StandIn {
 
     fn stamp(&mut self, body: &mut Value, collection: &str) {
         self.uid += 1;
-        let namespace = collection.split("/namespaces/").nth(1).and_then(|rest| rest.split('/').next()).map(str::to_owned);
+        let namespace =
+            collection.split("/namespaces/").nth(1).and_then(|rest| rest.split('/').next()).map(str::to_owned);
         let mut metadata = Map::new();
         metadata.insert("name".to_owned(), body["metadata"]["name"].clone());
-        if let Some(namespace) = namespace.filter(|_| collection.split("/namespaces/").nth(1).is_some_and(|rest| rest.contains('/'))) {
+        if let Some(namespace) =
+            namespace.filter(|_| collection.split("/namespaces/").nth(1).is_some_and(|rest| rest.contains('/')))
+        {
             metadata.insert("namespace".to_owned(), namespace.into());
         }
         metadata.insert("uid".to_owned(), format!("00000000-0000-4000-8000-0000000000{:02x}", self.uid).into());
@@ -357,7 +380,8 @@ impl StandIn {
             return object(200, &table(&items, metadata, true));
         }
         let (api_version, kind) = kind_of(collection, resource);
-        let list = json!({"kind": format!("{kind}List"), "apiVersion": api_version, "metadata": metadata, "items": items});
+        let list =
+            json!({"kind": format!("{kind}List"), "apiVersion": api_version, "metadata": metadata, "items": items});
         // As Python prints it, which is how `get --raw` was recorded.
         Reply::Whole(200, vec![("Content-Type", "application/json".to_owned())], python(&list).into())
     }
@@ -381,12 +405,23 @@ impl StandIn {
         object(200, &json!({"kind": kind, "apiVersion": "metrics.k8s.io/v1beta1", "metadata": {}, "items": items}))
     }
 
-    fn watch(&mut self, token: u32, request: &HttpRequest, collection: &str, resource: &str, query: &[(String, String)]) -> Reply {
+    fn watch(
+        &mut self,
+        token: u32,
+        request: &HttpRequest,
+        collection: &str,
+        resource: &str,
+        query: &[(String, String)],
+    ) -> Reply {
         let parameter = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..]);
         let initial = parameter("sendInitialEvents") == Some("true");
         let as_table = wants_table(request);
         if initial && self.mode["watchlist"] == "invalid" {
-            return refuse(422, "Invalid", "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled");
+            return refuse(
+                422,
+                "Invalid",
+                "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled",
+            );
         }
         let mut lines = Vec::new();
         if self.mode["watch410"] == true && !initial {
@@ -394,7 +429,9 @@ impl StandIn {
                 "message": "too old resource version: 1 (900)", "reason": "Expired", "code": 410});
             return Reply::Stream(vec![json!({"type": "ERROR", "object": status})], true);
         }
-        let shown = |object: &Value| if as_table { table(std::slice::from_ref(object), json!({}), false) } else { object.clone() };
+        let shown = |object: &Value| {
+            if as_table { table(std::slice::from_ref(object), json!({}), false) } else { object.clone() }
+        };
         if (initial && self.mode["watchlist"] != "ignore") || parameter("resourceVersion") == Some("0") {
             for (_, object) in self.selected(collection, query) {
                 lines.push(json!({"type": "ADDED", "object": shown(&object)}));
@@ -411,7 +448,9 @@ impl StandIn {
             if self.mode["watchlist"] != "noannotation" {
                 metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
             }
-            lines.push(json!({"type": "BOOKMARK", "object": {"kind": kind, "apiVersion": api_version, "metadata": metadata}}));
+            lines.push(
+                json!({"type": "BOOKMARK", "object": {"kind": kind, "apiVersion": api_version, "metadata": metadata}}),
+            );
         }
         let selector = terms(parameter("fieldSelector").unwrap_or_default())
             .into_iter()
@@ -456,14 +495,22 @@ impl StandIn {
             let fits = watch.collection == above
                 && watch.selector.iter().all(|(field, value)| field != "metadata.name" || value == name);
             if fits {
-                let shown = if watch.as_table { table(std::slice::from_ref(object), json!({}), false) } else { object.clone() };
+                let shown =
+                    if watch.as_table { table(std::slice::from_ref(object), json!({}), false) } else { object.clone() };
                 told.push((*token, json!({"type": kind, "object": shown})));
             }
         }
         told
     }
 
-    fn object(&mut self, request: &HttpRequest, path: &str, resource: &str, name: &str, query: &[(String, String)]) -> Reply {
+    fn object(
+        &mut self,
+        request: &HttpRequest,
+        path: &str,
+        resource: &str,
+        name: &str,
+        query: &[(String, String)],
+    ) -> Reply {
         let parameter = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..]);
         let dry = parameter("dryRun").is_some();
         let Some(old) = self.objects.get(path).cloned() else {
@@ -494,8 +541,11 @@ impl StandIn {
                     return object(200, &pod);
                 }
                 self.objects.remove(path);
-                object(200, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-                    "details": {"name": name, "kind": resource, "uid": old["metadata"]["uid"]}}))
+                object(
+                    200,
+                    &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+                    "details": {"name": name, "kind": resource, "uid": old["metadata"]["uid"]}}),
+                )
             }
             "PUT" => {
                 let body = read_body(request);
@@ -533,14 +583,22 @@ impl StandIn {
                 let new = self.store(path, new, "MODIFIED");
                 object(200, &scale(&new))
             }
-            ("GET", "status") if wants_table(request) => object(200, &table(std::slice::from_ref(&object_now), json!({}), true)),
+            ("GET", "status") if wants_table(request) => {
+                object(200, &table(std::slice::from_ref(&object_now), json!({}), true))
+            }
             ("GET", _) => object(200, &object_now),
             ("POST", "eviction") => {
                 self.objects.remove(path);
-                object(201, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}))
+                object(
+                    201,
+                    &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+                )
             }
-            ("POST", "token") => object(201, &json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
-                "metadata": {}, "spec": {"audiences": ["a"]}, "status": {"token": "tok", "expirationTimestamp": NOW}})),
+            ("POST", "token") => object(
+                201,
+                &json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
+                "metadata": {}, "spec": {"audiences": ["a"]}, "status": {"token": "tok", "expirationTimestamp": NOW}}),
+            ),
             ("PUT", _) => {
                 let body = read_body(request);
                 object(200, &self.store(path, body, "MODIFIED"))
@@ -606,7 +664,8 @@ fn python(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(python).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
-            let pairs: Vec<String> = map.iter().map(|(name, value)| format!("{}: {}", json!(name), python(value))).collect();
+            let pairs: Vec<String> =
+                map.iter().map(|(name, value)| format!("{}: {}", json!(name), python(value))).collect();
             format!("{{{}}}", pairs.join(", "))
         }
         other => other.to_string(),
@@ -620,7 +679,8 @@ fn table(items: &[Value], mut metadata: Value, with_columns: bool) -> Value {
     let rows: Vec<Value> = items
         .iter()
         .map(|item| {
-            let own = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": item["metadata"]});
+            let own =
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": item["metadata"]});
             json!({"cells": [item["metadata"]["name"], item["metadata"]["creationTimestamp"]], "object": own})
         })
         .collect();
@@ -717,12 +777,20 @@ fn groups(with_metrics: bool) -> Vec<(String, Vec<(String, Vec<Value>)>)> {
         add(own.group, own.version, resource);
     }
     let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-    add("example.com", "v1", json!({"resource": "widgets", "singularResource": "widget", "responseKind": {"kind": "Widget"},
-        "scope": "Namespaced", "shortNames": ["wg"], "verbs": all}));
+    add(
+        "example.com",
+        "v1",
+        json!({"resource": "widgets", "singularResource": "widget", "responseKind": {"kind": "Widget"},
+        "scope": "Namespaced", "shortNames": ["wg"], "verbs": all}),
+    );
     if with_metrics {
         for (name, kind, scope) in [("nodes", "NodeMetrics", "Cluster"), ("pods", "PodMetrics", "Namespaced")] {
-            add("metrics.k8s.io", "v1beta1", json!({"resource": name, "singularResource": "", "responseKind": {"kind": kind},
-                "scope": scope, "verbs": ["get", "list"]}));
+            add(
+                "metrics.k8s.io",
+                "v1beta1",
+                json!({"resource": name, "singularResource": "", "responseKind": {"kind": kind},
+                "scope": scope, "verbs": ["get", "list"]}),
+            );
         }
     }
     groups
@@ -765,7 +833,11 @@ fn patched(old: &Value, request: &HttpRequest) -> Value {
             }
         }
     } else {
-        merge(&mut new, &body, content.starts_with("application/strategic") || content.starts_with("application/apply"));
+        merge(
+            &mut new,
+            &body,
+            content.starts_with("application/strategic") || content.starts_with("application/apply"),
+        );
     }
     new
 }

@@ -80,44 +80,44 @@ fn beginning_with(kube: &mut Kube, query: &Query, target: &Target, missing: Fail
 
 /// One object in words.
 fn describe(kube: &mut Kube, info: &Info, shows_events: bool) -> Outcome<String> {
-    let describer: Describer = match (&info.resource.group[..], &info.resource.kind[..]) {
-        ("", "Pod") => pods::pod,
-        ("", "ReplicationController") | ("apps", "ReplicaSet") => workloads::replica_set,
-        ("apps", "Deployment") => workloads::deployment,
-        ("apps", "StatefulSet") => workloads::stateful_set,
-        ("apps", "DaemonSet") => workloads::daemon_set,
-        ("batch", "Job") => workloads::job,
-        ("batch", "CronJob") => workloads::cron_job,
-        ("autoscaling", "HorizontalPodAutoscaler") => workloads::scaler,
-        ("", "Service") => network::service,
-        ("", "Endpoints") => network::endpoints,
-        ("discovery.k8s.io", "EndpointSlice") => network::endpoint_slice,
-        ("networking.k8s.io", "Ingress") => network::ingress,
-        ("networking.k8s.io", "IngressClass") => network::ingress_class,
-        ("networking.k8s.io", "NetworkPolicy") => network::policy,
-        ("networking.k8s.io", "ServiceCIDR") => network::service_cidr,
-        ("networking.k8s.io", "IPAddress") => network::ip_address,
-        ("", "Node") => node::node,
-        ("", "Namespace") => policy::namespace,
-        ("", "ConfigMap") => storage::config_map,
-        ("", "Secret") => storage::secret,
-        ("", "PersistentVolume") => storage::volume,
-        ("", "PersistentVolumeClaim") => storage::claim,
-        ("storage.k8s.io", "StorageClass") => storage::class,
-        ("storage.k8s.io", "CSINode") => storage::csi_node,
-        ("storage.k8s.io", "VolumeAttributesClass") => storage::attributes_class,
-        ("", "ServiceAccount") => policy::service_account,
-        ("", "ResourceQuota") => policy::quota,
-        ("", "LimitRange") => policy::limit_range,
-        ("policy", "PodDisruptionBudget") => policy::disruption_budget,
-        ("scheduling.k8s.io", "PriorityClass") => policy::priority_class,
-        ("certificates.k8s.io", "CertificateSigningRequest") => policy::signing_request,
-        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => policy::role,
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => policy::role_binding,
-        _ => generic::object,
+    let describer: Option<Describer> = match (&info.resource.group[..], &info.resource.kind[..]) {
+        ("", "Pod") => Some(pods::pod),
+        ("", "ReplicationController") | ("apps", "ReplicaSet") => Some(workloads::replica_set),
+        ("apps", "Deployment") => Some(workloads::deployment),
+        ("apps", "StatefulSet") => Some(workloads::stateful_set),
+        ("apps", "DaemonSet") => Some(workloads::daemon_set),
+        ("batch", "Job") => Some(workloads::job),
+        ("batch", "CronJob") => Some(workloads::cron_job),
+        ("autoscaling", "HorizontalPodAutoscaler") => Some(workloads::scaler),
+        ("", "Service") => Some(network::service),
+        ("", "Endpoints") => Some(network::endpoints),
+        ("discovery.k8s.io", "EndpointSlice") => Some(network::endpoint_slice),
+        ("networking.k8s.io", "Ingress") => Some(network::ingress),
+        ("networking.k8s.io", "IngressClass") => Some(network::ingress_class),
+        ("networking.k8s.io", "NetworkPolicy") => Some(network::policy),
+        ("networking.k8s.io", "ServiceCIDR") => Some(network::service_cidr),
+        ("networking.k8s.io", "IPAddress") => Some(network::ip_address),
+        ("", "Node") => Some(node::node),
+        ("", "Namespace") => Some(policy::namespace),
+        ("", "ConfigMap") => Some(storage::config_map),
+        ("", "Secret") => Some(storage::secret),
+        ("", "PersistentVolume") => Some(storage::volume),
+        ("", "PersistentVolumeClaim") => Some(storage::claim),
+        ("storage.k8s.io", "StorageClass") => Some(storage::class),
+        ("storage.k8s.io", "CSINode") => Some(storage::csi_node),
+        ("storage.k8s.io", "VolumeAttributesClass") => Some(storage::attributes_class),
+        ("", "ServiceAccount") => Some(policy::service_account),
+        ("", "ResourceQuota") => Some(policy::quota),
+        ("", "LimitRange") => Some(policy::limit_range),
+        ("policy", "PodDisruptionBudget") => Some(policy::disruption_budget),
+        ("scheduling.k8s.io", "PriorityClass") => Some(policy::priority_class),
+        ("certificates.k8s.io", "CertificateSigningRequest") => Some(policy::signing_request),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => Some(policy::role),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => Some(policy::role_binding),
+        _ => None,
     };
-    let is_typed = describer as usize != generic::object as Describer as usize;
-    let accept = if is_typed { accept::TYPED } else { accept::JSON };
+    // Who has words for a kind reads it with a typed client.
+    let accept = if describer.is_some() { accept::TYPED } else { accept::JSON };
     let mut object = (*kube.object(&info.request("GET", accept))?).clone();
     if let Some(map) = object.as_object_mut() {
         map.entry("kind").or_insert_with(|| info.resource.kind.as_str().into());
@@ -125,7 +125,7 @@ fn describe(kube: &mut Kube, info: &Info, shows_events: bool) -> Outcome<String>
     }
     let info = Info { object: Arc::new(object), ..info.clone() };
     let mut page = Page { out: String::new(), shows_events };
-    describer(kube, &info, &mut page)?;
+    describer.unwrap_or(generic::object)(kube, &info, &mut page)?;
     Ok(align(&page.out, 0, 2))
 }
 
@@ -144,7 +144,9 @@ fn events(kube: &mut Kube, namespace: &str, kind: &str, name: &str, uid: &str, w
     }
     terms.push(format!("involvedObject.uid={uid}"));
     let resource = known("v1", "Event");
-    let mut request = Request::get(resource.path(namespace), accept::TYPED).query("fieldSelector", terms.join(",")).about("events", "");
+    let mut request = Request::get(resource.path(namespace), accept::TYPED)
+        .query("fieldSelector", terms.join(","))
+        .about("events", "");
     if kube.args.int("chunk-size") > 0 {
         request = request.query("limit", kube.args.text("chunk-size"));
     }
@@ -196,7 +198,13 @@ fn table_of_events(kube: &Kube, mut events: Vec<Value>, page: &mut Page) {
 }
 
 /// A list of what belongs to an object.
-fn related(kube: &mut Kube, api_version: &str, kind: &str, namespace: &str, parameters: &[(&str, &str)]) -> Outcome<Vec<Value>> {
+fn related(
+    kube: &mut Kube,
+    api_version: &str,
+    kind: &str,
+    namespace: &str,
+    parameters: &[(&str, &str)],
+) -> Outcome<Vec<Value>> {
     let resource = known(api_version, kind);
     let request = Request::get(resource.path(namespace), accept::TYPED).about(&resource.name, "");
     let request = parameters.iter().fold(request, |request, (name, value)| request.query(name, *value));

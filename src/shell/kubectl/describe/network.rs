@@ -13,7 +13,8 @@ use super::{related, selector_text, write_events};
 pub fn service(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     let object = &*info.object;
     let selector = format!("kubernetes.io/service-name={}", info.name);
-    let slices = related(kube, "discovery.k8s.io/v1", "EndpointSlice", &info.namespace, &[("labelSelector", &selector)])?;
+    let slices =
+        related(kube, "discovery.k8s.io/v1", "EndpointSlice", &info.namespace, &[("labelSelector", &selector)])?;
     let events = if page.shows_events { Some(super::events_of(kube, info, true)?) } else { None };
     let (spec, status) = (&object["spec"], &object["status"]);
     page.head(object, true);
@@ -36,18 +37,23 @@ pub fn service(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     if !list(&spec["externalIPs"]).is_empty() {
         page.field(0, "External IPs", &join(&spec["externalIPs"]));
     }
-    for (name, value) in [("Desired LoadBalancer IP", &spec["loadBalancerIP"]), ("External Name", &spec["externalName"])] {
+    for (name, value) in
+        [("Desired LoadBalancer IP", &spec["loadBalancerIP"]), ("External Name", &spec["externalName"])]
+    {
         if !text(value).is_empty() {
             page.field(0, name, text(value));
         }
     }
     let balancer = list(&status["loadBalancer"]["ingress"]);
     if !balancer.is_empty() {
-        let shown: Vec<String> = balancer.iter().map(|ingress| match (text(&ingress["ip"]), text(&ingress["ipMode"])) {
-            ("", _) => text(&ingress["hostname"]).to_owned(),
-            (ip, "") => ip.to_owned(),
-            (ip, mode) => format!("{ip} ({mode})"),
-        }).collect();
+        let shown: Vec<String> = balancer
+            .iter()
+            .map(|ingress| match (text(&ingress["ip"]), text(&ingress["ipMode"])) {
+                ("", _) => text(&ingress["hostname"]).to_owned(),
+                (ip, "") => ip.to_owned(),
+                (ip, mode) => format!("{ip} ({mode})"),
+            })
+            .collect();
         page.field(0, "LoadBalancer Ingress", &shown.join(", "));
     }
     for port in list(&spec["ports"]) {
@@ -61,7 +67,11 @@ pub fn service(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
         page.field(0, "Endpoints", &endpoints_of(&slices, port));
     }
     page.field(0, "Session Affinity", text(&spec["sessionAffinity"]));
-    for (name, field) in [("External Traffic Policy", "externalTrafficPolicy"), ("Internal Traffic Policy", "internalTrafficPolicy"), ("TrafficDistribution", "trafficDistribution")] {
+    for (name, field) in [
+        ("External Traffic Policy", "externalTrafficPolicy"),
+        ("Internal Traffic Policy", "internalTrafficPolicy"),
+        ("TrafficDistribution", "trafficDistribution"),
+    ] {
         if !text(&spec[field]).is_empty() {
             page.field(0, name, text(&spec[field]));
         }
@@ -87,7 +97,9 @@ fn endpoints_of(slices: &[Value], port: &Value) -> String {
         for number in own.filter_map(|own| own["port"].as_i64()) {
             for endpoint in list(&slice["endpoints"]) {
                 if endpoint["conditions"]["ready"] != false {
-                    found.extend(list(&endpoint["addresses"]).iter().map(|address| format!("{}:{number}", text(address))));
+                    found.extend(
+                        list(&endpoint["addresses"]).iter().map(|address| format!("{}:{number}", text(address))),
+                    );
                 }
             }
         }
@@ -121,7 +133,15 @@ pub fn endpoints(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
             page.line(1, "Ports:");
             page.line(2, "Name\tPort\tProtocol\n    ----\t----\t--------");
             for port in list(&subset["ports"]) {
-                page.line(2, &format!("{}\t{}\t{}", or(text(&port["name"]), "<unset>"), int(&port["port"]), text(&port["protocol"])));
+                page.line(
+                    2,
+                    &format!(
+                        "{}\t{}\t{}",
+                        or(text(&port["name"]), "<unset>"),
+                        int(&port["port"]),
+                        text(&port["protocol"])
+                    ),
+                );
             }
         }
         page.line(0, "");
@@ -138,7 +158,15 @@ pub fn endpoint_slice(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<
     } else {
         page.line(0, "Ports:\n  Name\tPort\tProtocol\n  ----\t----\t--------");
         for port in list(&object["ports"]) {
-            page.line(1, &format!("{}\t{}\t{}", or(text(&port["name"]), "<unset>"), or(&plain(&port["port"]), "<unset>"), text(&port["protocol"])));
+            page.line(
+                1,
+                &format!(
+                    "{}\t{}\t{}",
+                    or(text(&port["name"]), "<unset>"),
+                    or(&plain(&port["port"]), "<unset>"),
+                    text(&port["protocol"])
+                ),
+            );
         }
     }
     if list(&object["endpoints"]).is_empty() {
@@ -172,10 +200,17 @@ pub fn ingress(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     page.field(0, "Name", text(&object["metadata"]["name"]));
     page.labels("Labels", &object["metadata"]["labels"]);
     page.field(0, "Namespace", text(&object["metadata"]["namespace"]));
-    let addresses: Vec<&str> = list(&object["status"]["loadBalancer"]["ingress"]).iter().map(|own| or(text(&own["ip"]), text(&own["hostname"]))).collect();
+    let addresses: Vec<&str> = list(&object["status"]["loadBalancer"]["ingress"])
+        .iter()
+        .map(|own| or(text(&own["ip"]), text(&own["hostname"])))
+        .collect();
     page.field(0, "Address", &addresses.join(","));
     page.field(0, "Ingress Class", or(text(&spec["ingressClassName"]), "<none>"));
-    let default = if spec["defaultBackend"].is_object() { backend(kube, info, &spec["defaultBackend"])? } else { "<default>".to_owned() };
+    let default = if spec["defaultBackend"].is_object() {
+        backend(kube, info, &spec["defaultBackend"])?
+    } else {
+        "<default>".to_owned()
+    };
     page.field(0, "Default backend", &default);
     if !list(&spec["tls"]).is_empty() {
         page.line(0, "TLS:");
@@ -209,19 +244,28 @@ fn backend(kube: &mut Kube, info: &Info, backend: &Value) -> Outcome<String> {
     let service = &backend["service"];
     if !service.is_object() {
         let resource = &backend["resource"];
-        return Ok(format!("APIGroup: {}, Kind: {}, Name: {}", or(text(&resource["apiGroup"]), "<none>"), text(&resource["kind"]), text(&resource["name"])));
+        return Ok(format!(
+            "APIGroup: {}, Kind: {}, Name: {}",
+            or(text(&resource["apiGroup"]), "<none>"),
+            text(&resource["kind"]),
+            text(&resource["name"])
+        ));
     }
     let name = text(&service["name"]);
     let wanted = or(text(&service["port"]["name"]), &plain(&service["port"]["number"])).to_owned();
-    let request = Request::get(format!("/api/v1/namespaces/{}/services/{name}", info.namespace), accept::TYPED).about("services", name);
+    let request = Request::get(format!("/api/v1/namespaces/{}/services/{name}", info.namespace), accept::TYPED)
+        .about("services", name);
     let found = match kube.object(&request) {
         Ok(found) => found,
         Err(Stop::Pending) => return Err(Stop::Pending),
         Err(Stop::Failed(failure)) => return Ok(format!("{name}:{wanted} (<error: {}>)", failure.text())),
     };
     let selector = format!("kubernetes.io/service-name={name}");
-    let slices = related(kube, "discovery.k8s.io/v1", "EndpointSlice", &info.namespace, &[("labelSelector", &selector)])?;
-    let port = list(&found["spec"]["ports"]).iter().find(|port| text(&port["name"]) == wanted || plain(&port["port"]) == wanted);
+    let slices =
+        related(kube, "discovery.k8s.io/v1", "EndpointSlice", &info.namespace, &[("labelSelector", &selector)])?;
+    let port = list(&found["spec"]["ports"])
+        .iter()
+        .find(|port| text(&port["name"]) == wanted || plain(&port["port"]) == wanted);
     let shown = port.map_or("<none>".to_owned(), |port| endpoints_of(&slices, port));
     let shown = if shown == "<none>" { String::new() } else { shown };
     Ok(format!("{name}:{wanted} ({shown})"))
@@ -288,7 +332,13 @@ fn ports(page: &mut Page, ports: &Value) {
 
 fn peers(page: &mut Page, word: &str, peers: &Value) {
     if list(peers).is_empty() {
-        page.line(2, &format!("{word}: <any> (traffic not restricted by {})", if word == "From" { "source" } else { "destination" }));
+        page.line(
+            2,
+            &format!(
+                "{word}: <any> (traffic not restricted by {})",
+                if word == "From" { "source" } else { "destination" }
+            ),
+        );
     }
     for peer in list(peers) {
         page.line(2, &format!("{word}:"));
@@ -317,7 +367,17 @@ pub fn service_cidr(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()
         page.line(0, "Status:\nConditions:\nType\tStatus\tLastTransitionTime\tReason\tMessage\n----\t------\t------------------\t------\t-------");
         for condition in list(&object["status"]["conditions"]) {
             let own = |field: &str| text(&condition[field]).to_owned();
-            page.line(0, &format!("{} \t{} \t{} \t{} \t{} ", own("type"), own("status"), date(&condition["lastTransitionTime"]), own("reason"), own("message")));
+            page.line(
+                0,
+                &format!(
+                    "{} \t{} \t{} \t{} \t{} ",
+                    own("type"),
+                    own("status"),
+                    date(&condition["lastTransitionTime"]),
+                    own("reason"),
+                    own("message")
+                ),
+            );
         }
     }
     write_events(kube, info, page)
@@ -329,7 +389,9 @@ pub fn ip_address(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> 
     let parent = &object["spec"]["parentRef"];
     if parent.is_object() {
         page.line(0, "Parent Reference:");
-        for (name, field) in [("Group", "group"), ("Resource", "resource"), ("Namespace", "namespace"), ("Name", "name")] {
+        for (name, field) in
+            [("Group", "group"), ("Resource", "resource"), ("Namespace", "namespace"), ("Name", "name")]
+        {
             page.field(1, name, text(&parent[field]));
         }
     }

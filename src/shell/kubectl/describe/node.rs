@@ -40,15 +40,18 @@ pub fn node(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
         page.line(1, "----\t------\t-----------------\t------------------\t------\t-------");
         for condition in list(&status["conditions"]) {
             let own = |field: &str| text(&condition[field]).to_owned();
-            page.line(1, &format!(
-                "{} \t{} \t{} \t{} \t{} \t{}",
-                own("type"),
-                own("status"),
-                date_or_zero(&condition["lastHeartbeatTime"]),
-                date_or_zero(&condition["lastTransitionTime"]),
-                own("reason"),
-                own("message")
-            ));
+            page.line(
+                1,
+                &format!(
+                    "{} \t{} \t{} \t{} \t{} \t{}",
+                    own("type"),
+                    own("status"),
+                    date_or_zero(&condition["lastHeartbeatTime"]),
+                    date_or_zero(&condition["lastTransitionTime"]),
+                    own("reason"),
+                    own("message")
+                ),
+            );
         }
     }
     page.line(0, "Addresses:");
@@ -179,7 +182,12 @@ fn taken(kube: &Kube, page: &mut Page, pods: &[Value], status: &Value) {
         page.line(1, &format!("{line}\t{}", age(&pod["metadata"]["creationTimestamp"], now)));
     }
     let mut names: Vec<String> = vec!["cpu".to_owned(), "memory".to_owned(), "ephemeral-storage".to_owned()];
-    names.extend(amounts(allocatable).into_iter().map(|(name, _)| name).filter(|name| name.contains('/') || name.starts_with("hugepages-")));
+    names.extend(
+        amounts(allocatable)
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| name.contains('/') || name.starts_with("hugepages-")),
+    );
     for name in names {
         let zero = || Quantity::new(0, Format::DecimalSi);
         let sum = |field: &str| pods.iter().fold(zero(), |sum, pod| sum.add(&pod_amount(pod, field, &name)));
@@ -192,7 +200,10 @@ fn taken(kube: &Kube, page: &mut Page, pods: &[Value], status: &Value) {
         if name.contains('/') {
             page.line(1, &format!("{name}\t{requests}\t{limits}"));
         } else {
-            page.line(1, &format!("{name}\t{requests} ({}%)\t{limits} ({}%)", share(&requests, &name), share(&limits, &name)));
+            page.line(
+                1,
+                &format!("{name}\t{requests} ({}%)\t{limits} ({}%)", share(&requests, &name), share(&limits, &name)),
+            );
         }
     }
 }
@@ -200,10 +211,13 @@ fn taken(kube: &Kube, page: &mut Page, pods: &[Value], status: &Value) {
 /// What a pod asks for or may have: its containers together, or its greediest init container.
 pub fn pod_amount(pod: &Value, field: &str, name: &str) -> Quantity {
     let of = |container: &Value| {
-        Quantity::parse(text(&container["resources"][field][name])).unwrap_or_else(|_| Quantity::new(0, Format::DecimalSi))
+        Quantity::parse(text(&container["resources"][field][name]))
+            .unwrap_or_else(|_| Quantity::new(0, Format::DecimalSi))
     };
     let spec = &pod["spec"];
-    let mut sum = list(&spec["containers"]).iter().fold(Quantity::new(0, Format::DecimalSi), |sum, container| sum.add(&of(container)));
+    let mut sum = list(&spec["containers"])
+        .iter()
+        .fold(Quantity::new(0, Format::DecimalSi), |sum, container| sum.add(&of(container)));
     let mut sidecars = Quantity::new(0, Format::DecimalSi);
     let mut most = Quantity::new(0, Format::DecimalSi);
     for container in list(&spec["initContainers"]) {

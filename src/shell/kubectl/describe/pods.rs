@@ -17,7 +17,11 @@ pub fn pod(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     if spec["priority"].is_number() {
         page.field(0, "Priority", &plain(&spec["priority"]));
     }
-    for (name, field) in [("Priority Class Name", "priorityClassName"), ("Runtime Class Name", "runtimeClassName"), ("Service Account", "serviceAccountName")] {
+    for (name, field) in [
+        ("Priority Class Name", "priorityClassName"),
+        ("Runtime Class Name", "runtimeClassName"),
+        ("Service Account", "serviceAccountName"),
+    ] {
         if !text(&spec[field]).is_empty() {
             page.field(0, name, text(&spec[field]));
         }
@@ -67,19 +71,28 @@ pub fn pod(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     }
     containers(page, "Containers", &spec["containers"], Some((&status["containerStatuses"], pod)), "");
     if !list(&spec["ephemeralContainers"]).is_empty() {
-        containers(page, "Ephemeral Containers", &spec["ephemeralContainers"], Some((&status["ephemeralContainerStatuses"], pod)), "");
+        containers(
+            page,
+            "Ephemeral Containers",
+            &spec["ephemeralContainers"],
+            Some((&status["ephemeralContainerStatuses"], pod)),
+            "",
+        );
     }
     if !list(&spec["readinessGates"]).is_empty() {
         page.line(0, "Readiness Gates:\n  Type\tStatus");
         for gate in list(&spec["readinessGates"]) {
             let own = list(&status["conditions"]).iter().find(|condition| condition["type"] == gate["conditionType"]);
-            page.line(1, &format!("{}\t{} ", text(&gate["conditionType"]), own.map_or("<none>", |own| text(&own["status"]))));
+            page.line(
+                1,
+                &format!("{} \t{} ", text(&gate["conditionType"]), own.map_or("<none>", |own| text(&own["status"]))),
+            );
         }
     }
     if !list(&status["conditions"]).is_empty() {
         page.line(0, "Conditions:\n  Type\tStatus");
         for condition in list(&status["conditions"]) {
-            page.line(1, &format!("{}\t{} ", text(&condition["type"]), text(&condition["status"])));
+            page.line(1, &format!("{} \t{} ", text(&condition["type"]), text(&condition["status"])));
         }
     }
     volumes(page, &spec["volumes"], "");
@@ -122,7 +135,12 @@ fn spread(page: &mut Page, constraints: &Value) {
         if at == 0 {
             page.put(0, "Topology Spread Constraints:");
         }
-        let mut line = format!("\t{}:{} when max skew {} is exceeded", text(&constraint["topologyKey"]), text(&constraint["whenUnsatisfiable"]), constraint["maxSkew"]);
+        let mut line = format!(
+            "\t{}:{} when max skew {} is exceeded",
+            text(&constraint["topologyKey"]),
+            text(&constraint["whenUnsatisfiable"]),
+            constraint["maxSkew"]
+        );
         if constraint["labelSelector"].is_object() {
             line += &format!(" for selector {}", super::selector_text(&constraint["labelSelector"]));
         }
@@ -187,7 +205,9 @@ fn containers(page: &mut Page, title: &str, all: &Value, statuses: Option<(&Valu
             page.field(2, "Restart Count", &int(&status["restartCount"]).to_string());
         }
         resources(page, &container["resources"], 2);
-        for (name, field) in [("Liveness", "livenessProbe"), ("Readiness", "readinessProbe"), ("Startup", "startupProbe")] {
+        for (name, field) in
+            [("Liveness", "livenessProbe"), ("Readiness", "readinessProbe"), ("Startup", "startupProbe")]
+        {
             if container[field].is_object() {
                 page.field(2, name, &probe(&container[field]));
             }
@@ -212,7 +232,8 @@ fn basics(page: &mut Page, container: &Value, status: Option<&Value>) {
     }
     let ports = list(&container["ports"]);
     let join = |field: &str| {
-        let port = |port: &Value| format!("{}/{}{}", int(&port[field]), or(text(&port["protocol"]), "TCP"), name_of(port));
+        let port =
+            |port: &Value| format!("{}/{}{}", int(&port[field]), or(text(&port["protocol"]), "TCP"), name_of(port));
         ports.iter().map(port).collect::<Vec<_>>().join(", ")
     };
     let plural = if ports.len() > 1 { "s" } else { "" };
@@ -331,7 +352,10 @@ fn sources(page: &mut Page, from: &Value) {
             "" => String::new(),
             prefix => format!(" with prefix '{prefix}'"),
         };
-        page.line(3, &format!("{}\t{kind}{prefix}\tOptional: {}", text(&reference["name"]), yes(&reference["optional"])));
+        page.line(
+            3,
+            &format!("{}\t{kind}{prefix}\tOptional: {}", text(&reference["name"]), yes(&reference["optional"])),
+        );
     }
 }
 
@@ -365,9 +389,25 @@ fn environment(page: &mut Page, container: &Value, pod: Option<&Value>) {
             };
             page.line(3, &format!("{name}:\t{own} ({resource})"));
         } else if let Some(key) = from.get("secretKeyRef") {
-            page.line(3, &format!("{name}:\t<set to the key '{}' in secret '{}'>\tOptional: {}", text(&key["key"]), text(&key["name"]), yes(&key["optional"])));
+            page.line(
+                3,
+                &format!(
+                    "{name}:\t<set to the key '{}' in secret '{}'>\tOptional: {}",
+                    text(&key["key"]),
+                    text(&key["name"]),
+                    yes(&key["optional"])
+                ),
+            );
         } else if let Some(key) = from.get("configMapKeyRef") {
-            page.line(3, &format!("{name}:\t<set to the key '{}' of config map '{}'>\tOptional: {}", text(&key["key"]), text(&key["name"]), yes(&key["optional"])));
+            page.line(
+                3,
+                &format!(
+                    "{name}:\t<set to the key '{}' of config map '{}'>\tOptional: {}",
+                    text(&key["key"]),
+                    text(&key["name"]),
+                    yes(&key["optional"])
+                ),
+            );
         }
     }
 }
@@ -428,17 +468,38 @@ fn volume_source(page: &mut Page, volume: &Value) {
     match kind.as_str() {
         "emptyDir" => {
             let limit = or(&amount(&source["sizeLimit"]), "<unset>").to_owned();
-            fields(&[("Type", "EmptyDir (a temporary directory that shares a pod's lifetime)".to_owned()), ("Medium", own("medium")), ("SizeLimit", limit)]);
+            fields(&[
+                ("Type", "EmptyDir (a temporary directory that shares a pod's lifetime)".to_owned()),
+                ("Medium", own("medium")),
+                ("SizeLimit", limit),
+            ]);
         }
-        "hostPath" => fields(&[("Type", "HostPath (bare host directory volume)".to_owned()), ("Path", own("path")), ("HostPathType", own("type"))]),
-        "secret" => fields(&[("Type", "Secret (a volume populated by a Secret)".to_owned()), ("SecretName", own("secretName")), ("Optional", optional(source))]),
-        "configMap" => fields(&[("Type", "ConfigMap (a volume populated by a ConfigMap)".to_owned()), ("Name", own("name")), ("Optional", optional(source))]),
+        "hostPath" => fields(&[
+            ("Type", "HostPath (bare host directory volume)".to_owned()),
+            ("Path", own("path")),
+            ("HostPathType", own("type")),
+        ]),
+        "secret" => fields(&[
+            ("Type", "Secret (a volume populated by a Secret)".to_owned()),
+            ("SecretName", own("secretName")),
+            ("Optional", optional(source)),
+        ]),
+        "configMap" => fields(&[
+            ("Type", "ConfigMap (a volume populated by a ConfigMap)".to_owned()),
+            ("Name", own("name")),
+            ("Optional", optional(source)),
+        ]),
         "persistentVolumeClaim" => fields(&[
             ("Type", "PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)".to_owned()),
             ("ClaimName", own("claimName")),
             ("ReadOnly", yes(&source["readOnly"]).to_string()),
         ]),
-        "nfs" => fields(&[("Type", "NFS (an NFS mount that lasts the lifetime of a pod)".to_owned()), ("Server", own("server")), ("Path", own("path")), ("ReadOnly", yes(&source["readOnly"]).to_string())]),
+        "nfs" => fields(&[
+            ("Type", "NFS (an NFS mount that lasts the lifetime of a pod)".to_owned()),
+            ("Server", own("server")),
+            ("Path", own("path")),
+            ("ReadOnly", yes(&source["readOnly"]).to_string()),
+        ]),
         "projected" => {
             fields(&[("Type", "Projected (a volume that contains injected data from multiple sources)".to_owned())]);
             for part in list(&source["sources"]) {
@@ -448,12 +509,25 @@ fn volume_source(page: &mut Page, volume: &Value) {
         "downwardAPI" => {
             page.line(2, "Type:\tDownwardAPI (a volume populated by information about the pod)\n    Items:");
             for item in list(&source["items"]) {
-                let from = if item["fieldRef"].is_object() { text(&item["fieldRef"]["fieldPath"]) } else { text(&item["resourceFieldRef"]["resource"]) };
+                let from = if item["fieldRef"].is_object() {
+                    text(&item["fieldRef"]["fieldPath"])
+                } else {
+                    text(&item["resourceFieldRef"]["resource"])
+                };
                 page.line(3, &format!("{from} -> {}", text(&item["path"])));
             }
         }
-        "csi" => fields(&[("Type", "CSI (a Container Storage Interface (CSI) volume source)".to_owned()), ("Driver", own("driver")), ("FSType", own("fsType")), ("ReadOnly", yes(&source["readOnly"]).to_string())]),
-        "ephemeral" => fields(&[("Type", "EphemeralVolume (an inline specification for a volume that gets created and deleted with the pod)".to_owned())]),
+        "csi" => fields(&[
+            ("Type", "CSI (a Container Storage Interface (CSI) volume source)".to_owned()),
+            ("Driver", own("driver")),
+            ("FSType", own("fsType")),
+            ("ReadOnly", yes(&source["readOnly"]).to_string()),
+        ]),
+        "ephemeral" => fields(&[(
+            "Type",
+            "EphemeralVolume (an inline specification for a volume that gets created and deleted with the pod)"
+                .to_owned(),
+        )]),
         other => fields(&[("Type", other.to_owned())]),
     }
 }

@@ -27,7 +27,17 @@ pub fn namespace(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
         page.line(0, "Conditions:\n  Type\tStatus\tLastTransitionTime\tReason\tMessage\n  ----\t------\t------------------\t------\t-------");
         for condition in list(&object["status"]["conditions"]) {
             let own = |field: &str| text(&condition[field]).to_owned();
-            page.line(1, &format!("{}\t{}\t{}\t{}\t{}", own("type"), own("status"), date(&condition["lastTransitionTime"]), own("reason"), own("message")));
+            page.line(
+                1,
+                &format!(
+                    "{}\t{}\t{}\t{}\t{}",
+                    own("type"),
+                    own("status"),
+                    date(&condition["lastTransitionTime"]),
+                    own("reason"),
+                    own("message")
+                ),
+            );
         }
     }
     page.line(0, "");
@@ -59,11 +69,13 @@ pub fn namespace(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
 fn limits(page: &mut Page, indent: &str, range: &Value) {
     const FIELDS: [&str; 5] = ["min", "max", "defaultRequest", "default", "maxLimitRequestRatio"];
     for item in list(&range["spec"]["limits"]) {
-        let mut names: Vec<String> = FIELDS.iter().flat_map(|field| amounts(&item[field])).map(|(name, _)| name).collect();
+        let mut names: Vec<String> =
+            FIELDS.iter().flat_map(|field| amounts(&item[field])).map(|(name, _)| name).collect();
         names.sort();
         names.dedup();
         for name in names {
-            let cells: Vec<String> = FIELDS.iter().map(|field| or(&amount(&item[field][&name]), "-").to_owned()).collect();
+            let cells: Vec<String> =
+                FIELDS.iter().map(|field| or(&amount(&item[field][&name]), "-").to_owned()).collect();
             page.line(0, &format!("{indent}{}\t{name}\t{}", text(&item["type"]), cells.join("\t")));
         }
     }
@@ -87,10 +99,18 @@ pub fn quota(_: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
         page.field(0, "Scopes", &scopes.join(", "));
         for scope in &scopes {
             let help = match *scope {
-                "Terminating" => "Matches all pods that have an active deadline. These pods have a limited lifespan on a node before being actively terminated by the system.",
-                "NotTerminating" => "Matches all pods that do not have an active deadline. These pods usually include long running pods whose container command is not expected to terminate.",
-                "BestEffort" => "Matches all pods that do not have resource requirements set. These pods have a best effort quality of service.",
-                "NotBestEffort" => "Matches all pods that have at least one resource requirement set. These pods have a burstable or guaranteed quality of service.",
+                "Terminating" => {
+                    "Matches all pods that have an active deadline. These pods have a limited lifespan on a node before being actively terminated by the system."
+                }
+                "NotTerminating" => {
+                    "Matches all pods that do not have an active deadline. These pods usually include long running pods whose container command is not expected to terminate."
+                }
+                "BestEffort" => {
+                    "Matches all pods that do not have resource requirements set. These pods have a best effort quality of service."
+                }
+                "NotBestEffort" => {
+                    "Matches all pods that have at least one resource requirement set. These pods have a burstable or guaranteed quality of service."
+                }
                 _ => continue,
             };
             page.line(0, &format!(" * {help}"));
@@ -118,7 +138,9 @@ pub fn service_account(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome
     let tokens: Vec<&str> = secrets.iter().filter(is_own).map(|secret| text(&secret["metadata"]["name"])).collect();
     page.head(object, true);
     let names = |field: &str| list(&object[field]).iter().map(|own| text(&own["name"])).collect::<Vec<_>>();
-    for (title, names) in [("Image pull secrets", names("imagePullSecrets")), ("Mountable secrets", names("secrets")), ("Tokens", tokens)] {
+    for (title, names) in
+        [("Image pull secrets", names("imagePullSecrets")), ("Mountable secrets", names("secrets")), ("Tokens", tokens)]
+    {
         match &names[..] {
             [] => page.field(0, title, "<none>"),
             names => names.iter().enumerate().for_each(|(at, name)| match at {
@@ -143,7 +165,12 @@ pub fn disruption_budget(kube: &mut Kube, info: &Info, page: &mut Page) -> Outco
     let selector = if spec["selector"].is_object() { selector_text(&spec["selector"]) } else { "<unset>".to_owned() };
     page.field(0, "Selector", &selector);
     page.line(0, "Status:");
-    for (name, field) in [("Allowed disruptions", "disruptionsAllowed"), ("Current", "currentHealthy"), ("Desired", "desiredHealthy"), ("Total", "expectedPods")] {
+    for (name, field) in [
+        ("Allowed disruptions", "disruptionsAllowed"),
+        ("Current", "currentHealthy"),
+        ("Desired", "desiredHealthy"),
+        ("Total", "expectedPods"),
+    ] {
         page.field(2, name, &int(&status[field]).to_string());
     }
     write_events(kube, info, page)
@@ -175,7 +202,8 @@ pub fn signing_request(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome
         let span = super::super::print::table::human(i128::from(int(&spec["expirationSeconds"])) * 1_000_000_000);
         page.field(0, "Requested Duration", &span);
     }
-    let types: Vec<&str> = list(&object["status"]["conditions"]).iter().map(|condition| text(&condition["type"])).collect();
+    let types: Vec<&str> =
+        list(&object["status"]["conditions"]).iter().map(|condition| text(&condition["type"])).collect();
     let mut state = match () {
         () if types.contains(&"Denied") => "Denied",
         () if types.contains(&"Approved") => "Approved",
@@ -213,19 +241,24 @@ type Rule = (String, Vec<String>, Vec<String>, Vec<String>);
 pub fn rules(value: &Value) -> Vec<Rule> {
     let texts = |value: &Value| list(value).iter().map(|item| text(item).to_owned()).collect::<Vec<_>>();
     let mut found: Vec<Rule> = Vec::new();
-    let mut add = |resource: String, urls: Vec<String>, names: Vec<String>, verbs: &[String]| {
-        match found.iter_mut().find(|(known, known_urls, known_names, _)| (&*known, &*known_urls, &*known_names) == (&resource, &urls, &names)) {
-            Some((_, _, _, all)) => all.extend(verbs.iter().filter(|verb| !all.contains(verb)).cloned().collect::<Vec<_>>()),
+    let mut add =
+        |resource: String, urls: Vec<String>, names: Vec<String>, verbs: &[String]| match found.iter_mut().find(
+            |(known, known_urls, known_names, _)| (&*known, &*known_urls, &*known_names) == (&resource, &urls, &names),
+        ) {
+            Some((_, _, _, all)) => {
+                all.extend(verbs.iter().filter(|verb| !all.contains(verb)).cloned().collect::<Vec<_>>())
+            }
             None => found.push((resource, urls, names, verbs.to_vec())),
-        }
-    };
+        };
     for rule in list(value) {
         let verbs = texts(&rule["verbs"]);
         let names = texts(&rule["resourceNames"]);
         let groups = texts(&rule["apiGroups"]);
         for resource in texts(&rule["resources"]) {
             for group in &groups {
-                let (main, sub) = resource.split_once('/').map_or((&resource[..], String::new()), |(main, sub)| (main, format!("/{sub}")));
+                let (main, sub) = resource
+                    .split_once('/')
+                    .map_or((&resource[..], String::new()), |(main, sub)| (main, format!("/{sub}")));
                 let shown = super::super::discovery::join_group(main, group) + &sub;
                 match &names[..] {
                     [] => add(shown, Vec::new(), Vec::new(), &verbs),
@@ -253,7 +286,10 @@ pub fn role_binding(_: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     page.line(1, "Kind\tName\tNamespace");
     page.line(1, "----\t----\t---------");
     for subject in list(&object["subjects"]) {
-        page.line(1, &format!("{}\t{}\t{}", text(&subject["kind"]), text(&subject["name"]), text(&subject["namespace"])));
+        page.line(
+            1,
+            &format!("{}\t{}\t{}", text(&subject["kind"]), text(&subject["name"]), text(&subject["namespace"])),
+        );
     }
     Ok(())
 }

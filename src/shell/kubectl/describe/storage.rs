@@ -79,7 +79,11 @@ pub fn volume(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     page.field(0, "StorageClass", text(&spec["storageClassName"]));
     page.field(0, "Status", &phase(object));
     let claim = &spec["claimRef"];
-    let claim = if claim.is_object() { format!("{}/{}", text(&claim["namespace"]), text(&claim["name"])) } else { String::new() };
+    let claim = if claim.is_object() {
+        format!("{}/{}", text(&claim["namespace"]), text(&claim["name"]))
+    } else {
+        String::new()
+    };
     page.field(0, "Claim", &claim);
     page.field(0, "Reclaim Policy", text(&spec["persistentVolumeReclaimPolicy"]));
     page.field(0, "Access Modes", &modes(&spec["accessModes"]));
@@ -105,7 +109,12 @@ fn affinity(page: &mut Page, affinity: &Value) {
         page.put(2, &format!("Term {at}:\t"));
         for (place, expression) in list(&term["matchExpressions"]).iter().enumerate() {
             let values: Vec<&str> = list(&expression["values"]).iter().map(text).collect();
-            let line = format!("{} {} [{}]", text(&expression["key"]), text(&expression["operator"]).to_lowercase(), values.join(", "));
+            let line = format!(
+                "{} {} [{}]",
+                text(&expression["key"]),
+                text(&expression["operator"]).to_lowercase(),
+                values.join(", ")
+            );
             if place == 0 { page.line(0, &line) } else { page.line(2, &format!("\t{line}")) }
         }
     }
@@ -132,7 +141,10 @@ fn source(page: &mut Page, spec: &Value) {
         page.field(1, "  FSType", &own("csi", "fsType"));
         page.field(1, "  VolumeHandle", &own("csi", "volumeHandle"));
         page.field(1, "  ReadOnly", &yes(&spec["csi"]["readOnly"]).to_string());
-        let attributes: Vec<String> = sorted(&spec["csi"]["volumeAttributes"]).iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
+        let attributes: Vec<String> = sorted(&spec["csi"]["volumeAttributes"])
+            .iter()
+            .map(|(name, value)| format!("{name}={}", text(value)))
+            .collect();
         page.field(1, "  VolumeAttributes", &attributes.join("\n          "));
     } else {
         page.line(1, "  <unknown>");
@@ -160,7 +172,9 @@ pub fn claim(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
         page.field(0, "VolumeMode", text(&spec["volumeMode"]));
     }
     let uses = |pod: &&Value| {
-        list(&pod["spec"]["volumes"]).iter().any(|volume| volume["persistentVolumeClaim"]["claimName"] == info.name.as_str())
+        list(&pod["spec"]["volumes"])
+            .iter()
+            .any(|volume| volume["persistentVolumeClaim"]["claimName"] == info.name.as_str())
     };
     let users: Vec<&str> = pods.iter().filter(uses).map(|pod| text(&pod["metadata"]["name"])).collect();
     match &users[..] {
@@ -175,7 +189,18 @@ pub fn claim(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
         page.line(1, "----\t------\t-----------------\t------------------\t------\t-------");
         for condition in list(&status["conditions"]) {
             let own = |field: &str| text(&condition[field]).to_owned();
-            page.line(1, &format!("{} \t{} \t{} \t{} \t{} \t{}", own("type"), own("status"), super::write::date_or_zero(&condition["lastProbeTime"]), super::write::date_or_zero(&condition["lastTransitionTime"]), own("reason"), own("message")));
+            page.line(
+                1,
+                &format!(
+                    "{} \t{} \t{} \t{} \t{} \t{}",
+                    own("type"),
+                    own("status"),
+                    super::write::date_or_zero(&condition["lastProbeTime"]),
+                    super::write::date_or_zero(&condition["lastTransitionTime"]),
+                    own("reason"),
+                    own("message")
+                ),
+            );
         }
     }
     if let Some(events) = events {
@@ -189,7 +214,8 @@ pub fn class(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     let metadata = &object["metadata"];
     page.field(0, "Name", text(&metadata["name"]));
     let annotation = |name: &str| metadata["annotations"][name] == "true";
-    let default = annotation("storageclass.kubernetes.io/is-default-class") || annotation("storageclass.beta.kubernetes.io/is-default-class");
+    let default = annotation("storageclass.kubernetes.io/is-default-class")
+        || annotation("storageclass.beta.kubernetes.io/is-default-class");
     page.field(0, "IsDefaultClass", if default { "Yes" } else { "No" });
     page.field(0, "Annotations", &super::super::print::table::format_labels(&metadata["annotations"]));
     page.field(0, "Provisioner", text(&object["provisioner"]));

@@ -16,26 +16,37 @@ pub fn deployment(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> 
     let events = if page.shows_events { Some(super::events_of(kube, info, true)?) } else { None };
     let selector = selector_text(&spec["selector"]);
     let limit = kube.args.text("chunk-size").to_owned();
-    let sets = related(kube, "apps/v1", "ReplicaSet", &info.namespace, &[("labelSelector", &selector), ("limit", &limit)])?;
+    let sets =
+        related(kube, "apps/v1", "ReplicaSet", &info.namespace, &[("labelSelector", &selector), ("limit", &limit)])?;
     page.field(0, "Name", text(&metadata["name"]));
     page.field(0, "Namespace", text(&metadata["namespace"]));
     page.field(0, "CreationTimestamp", &date(&metadata["creationTimestamp"]));
     page.labels("Labels", &metadata["labels"]);
     page.annotations("Annotations", &metadata["annotations"]);
     page.field(0, "Selector", &selector);
-    page.line(0, &format!(
-        "Replicas:\t{} desired | {} updated | {} total | {} available | {} unavailable",
-        spec["replicas"].as_i64().unwrap_or(1),
-        int(&status["updatedReplicas"]),
-        int(&status["replicas"]),
-        int(&status["availableReplicas"]),
-        int(&status["unavailableReplicas"])
-    ));
+    page.line(
+        0,
+        &format!(
+            "Replicas:\t{} desired | {} updated | {} total | {} available | {} unavailable",
+            spec["replicas"].as_i64().unwrap_or(1),
+            int(&status["updatedReplicas"]),
+            int(&status["replicas"]),
+            int(&status["availableReplicas"]),
+            int(&status["unavailableReplicas"])
+        ),
+    );
     page.field(0, "StrategyType", text(&spec["strategy"]["type"]));
     page.field(0, "MinReadySeconds", &int(&spec["minReadySeconds"]).to_string());
     let rolling = &spec["strategy"]["rollingUpdate"];
     if rolling.is_object() {
-        page.line(0, &format!("RollingUpdateStrategy:\t{} max unavailable, {} max surge", plain(&rolling["maxUnavailable"]), plain(&rolling["maxSurge"])));
+        page.line(
+            0,
+            &format!(
+                "RollingUpdateStrategy:\t{} max unavailable, {} max surge",
+                plain(&rolling["maxUnavailable"]),
+                plain(&rolling["maxSurge"])
+            ),
+        );
     }
     write_template(page, &spec["template"]);
     conditions(page, &status["conditions"]);
@@ -52,14 +63,19 @@ fn conditions(page: &mut Page, conditions: &Value) {
     }
     page.line(0, "Conditions:\n  Type\tStatus\tReason\n  ----\t------\t------");
     for condition in list(conditions) {
-        page.line(1, &format!("{} \t{}\t{}", text(&condition["type"]), text(&condition["status"]), text(&condition["reason"])));
+        page.line(
+            1,
+            &format!("{} \t{}\t{}", text(&condition["type"]), text(&condition["status"]), text(&condition["reason"])),
+        );
     }
 }
 
 /// The newer replica set of a deployment and the older ones.
 fn replica_sets(page: &mut Page, deployment: &Value, sets: &[Value]) {
     let is_own = |set: &&Value| {
-        list(&set["metadata"]["ownerReferences"]).iter().any(|owner| owner["uid"] == deployment["metadata"]["uid"] && owner["controller"] == true)
+        list(&set["metadata"]["ownerReferences"])
+            .iter()
+            .any(|owner| owner["uid"] == deployment["metadata"]["uid"] && owner["controller"] == true)
     };
     let template = |set: &Value| {
         let mut template = set["spec"]["template"].clone();
@@ -70,9 +86,17 @@ fn replica_sets(page: &mut Page, deployment: &Value, sets: &[Value]) {
     };
     let own: Vec<&Value> = sets.iter().filter(is_own).collect();
     let newest = own.iter().find(|set| template(set) == deployment["spec"]["template"]);
-    let old: Vec<&&Value> = own.iter().filter(|set| newest.is_none_or(|newest| newest["metadata"]["uid"] != set["metadata"]["uid"])).collect();
+    let old: Vec<&&Value> = own
+        .iter()
+        .filter(|set| newest.is_none_or(|newest| newest["metadata"]["uid"] != set["metadata"]["uid"]))
+        .collect();
     let shown = |set: &Value| {
-        format!("{} ({}/{} replicas created)", text(&set["metadata"]["name"]), int(&set["status"]["replicas"]), int(&set["spec"]["replicas"]))
+        format!(
+            "{} ({}/{} replicas created)",
+            text(&set["metadata"]["name"]),
+            int(&set["status"]["replicas"]),
+            int(&set["spec"]["replicas"])
+        )
     };
     let joined: Vec<String> = old.iter().map(|set| shown(set)).collect();
     page.field(0, "OldReplicaSets", or(&joined.join(", "), "<none>"));
@@ -91,7 +115,8 @@ fn pod_counts(kube: &mut Kube, info: &Info, selector: &str) -> Outcome<Option<[u
     for pod in pods {
         let owners = list(&pod["metadata"]["ownerReferences"]);
         let is_own = owners.iter().any(|owner| owner["controller"] == true && owner["uid"] == *uid);
-        let place = ["Running", "Pending", "Succeeded", "Failed"].iter().position(|phase| pod["status"]["phase"] == *phase);
+        let place =
+            ["Running", "Pending", "Succeeded", "Failed"].iter().position(|phase| pod["status"]["phase"] == *phase);
         if let (true, Some(place)) = (is_own, place) {
             counts[place] += 1;
         }
@@ -101,7 +126,10 @@ fn pod_counts(kube: &mut Kube, info: &Info, selector: &str) -> Outcome<Option<[u
 
 fn write_counts(page: &mut Page, counts: Option<[usize; 4]>) {
     if let Some([running, waiting, succeeded, failed]) = counts {
-        page.line(0, &format!("Pods Status:\t{running} Running / {waiting} Waiting / {succeeded} Succeeded / {failed} Failed"));
+        page.line(
+            0,
+            &format!("Pods Status:\t{running} Running / {waiting} Waiting / {succeeded} Succeeded / {failed} Failed"),
+        );
     }
 }
 
@@ -123,7 +151,14 @@ pub fn replica_set(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()>
     if let Some(owner) = controller(object) {
         page.field(0, "Controlled By", &owner);
     }
-    page.line(0, &format!("Replicas:\t{} current / {} desired", int(&status["replicas"]), spec["replicas"].as_i64().unwrap_or(1)));
+    page.line(
+        0,
+        &format!(
+            "Replicas:\t{} current / {} desired",
+            int(&status["replicas"]),
+            spec["replicas"].as_i64().unwrap_or(1)
+        ),
+    );
     write_counts(page, counts);
     write_template(page, &spec["template"]);
     conditions(page, &status["conditions"]);
@@ -141,7 +176,10 @@ pub fn stateful_set(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()
     page.field(0, "Selector", &selector);
     page.labels("Labels", &metadata["labels"]);
     page.annotations("Annotations", &metadata["annotations"]);
-    page.line(0, &format!("Replicas:\t{} desired | {} total", spec["replicas"].as_i64().unwrap_or(1), int(&status["replicas"])));
+    page.line(
+        0,
+        &format!("Replicas:\t{} desired | {} total", spec["replicas"].as_i64().unwrap_or(1), int(&status["replicas"])),
+    );
     page.field(0, "Update Strategy", text(&spec["updateStrategy"]["type"]));
     if let Some(partition) = spec["updateStrategy"]["rollingUpdate"]["partition"].as_i64() {
         page.field(1, "Partition", &partition.to_string());
@@ -237,7 +275,14 @@ pub fn job(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     }
     let active = int(&status["active"]);
     let ready = status["ready"].as_i64().map_or(String::new(), |ready| format!(" ({ready} Ready)"));
-    page.line(0, &format!("Pods Statuses:\t{active} Active{ready} / {} Succeeded / {} Failed", int(&status["succeeded"]), int(&status["failed"])));
+    page.line(
+        0,
+        &format!(
+            "Pods Statuses:\t{active} Active{ready} / {} Succeeded / {} Failed",
+            int(&status["succeeded"]),
+            int(&status["failed"])
+        ),
+    );
     if spec["completionMode"] == "Indexed" {
         page.field(0, "Completed Indexes", or(text(&status["completedIndexes"]), "<none>"));
     }
@@ -258,7 +303,8 @@ pub fn cron_job(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     let limit = |field: &str| spec[field].as_i64().map_or("<unset>".to_owned(), |limit| limit.to_string());
     page.field(0, "Successful Job History Limit", &limit("successfulJobsHistoryLimit"));
     page.field(0, "Failed Job History Limit", &limit("failedJobsHistoryLimit"));
-    let deadline = spec["startingDeadlineSeconds"].as_i64().map_or("<unset>".to_owned(), |seconds| format!("{seconds}s"));
+    let deadline =
+        spec["startingDeadlineSeconds"].as_i64().map_or("<unset>".to_owned(), |seconds| format!("{seconds}s"));
     page.field(0, "Starting Deadline Seconds", &deadline);
     let job = &spec["jobTemplate"];
     if job["spec"]["selector"].is_object() {
@@ -274,7 +320,8 @@ pub fn cron_job(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
         page.field(0, "Active Deadline Seconds", &format!("{}s", int(&job["spec"]["activeDeadlineSeconds"])));
     }
     write_template(page, &job["spec"]["template"]);
-    let last = if status["lastScheduleTime"].is_string() { date(&status["lastScheduleTime"]) } else { "<unset>".to_owned() };
+    let last =
+        if status["lastScheduleTime"].is_string() { date(&status["lastScheduleTime"]) } else { "<unset>".to_owned() };
     page.field(0, "Last Schedule Time", &last);
     let active: Vec<&str> = list(&status["active"]).iter().map(|job| text(&job["name"])).collect();
     page.field(0, "Active Jobs", or(&active.join(", "), "<none>"));
@@ -298,7 +345,14 @@ pub fn scaler(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
     page.field(0, "Max replicas", &int(&spec["maxReplicas"]).to_string());
     behavior(page, &spec["behavior"]);
     let kind = text(&target["kind"]);
-    page.line(0, &format!("{kind} pods:\t{} current / {} desired", int(&status["currentReplicas"]), int(&status["desiredReplicas"])));
+    page.line(
+        0,
+        &format!(
+            "{kind} pods:\t{} current / {} desired",
+            int(&status["currentReplicas"]),
+            int(&status["desiredReplicas"])
+        ),
+    );
     if !list(&status["conditions"]).is_empty() {
         page.line(0, "Conditions:\n  Type\tStatus\tReason\tMessage\n  ----\t------\t------\t-------");
         for condition in list(&status["conditions"]) {
@@ -315,11 +369,20 @@ fn metric_line(metric: &Value, current: Option<&Value>) -> String {
         let (name, target) = (text(&metric["resource"]["name"]), &metric["resource"]["target"]);
         let own = current.map(|current| &current["resource"]["current"]);
         if let Some(share) = target["averageUtilization"].as_i64() {
-            let now = own.and_then(|own| Some(format!("{}% ({})", own["averageUtilization"].as_i64()?, plain(&own["averageValue"]))));
-            return format!("resource {name} on pods  (as a percentage of request):\t{} / {share}%", now.as_deref().unwrap_or("<unknown>"));
+            let now = own.and_then(|own| {
+                Some(format!("{}% ({})", own["averageUtilization"].as_i64()?, plain(&own["averageValue"])))
+            });
+            return format!(
+                "resource {name} on pods  (as a percentage of request):\t{} / {share}%",
+                now.as_deref().unwrap_or("<unknown>")
+            );
         }
         let now = own.map(|own| plain(&own["averageValue"])).filter(|now| !now.is_empty());
-        return format!("resource {name} on pods:\t{} / {}", now.as_deref().unwrap_or("<unknown>"), plain(&target["averageValue"]));
+        return format!(
+            "resource {name} on pods:\t{} / {}",
+            now.as_deref().unwrap_or("<unknown>"),
+            plain(&target["averageValue"])
+        );
     }
     let field = kind.to_lowercase();
     let own = &metric[&field];
@@ -344,7 +407,15 @@ fn behavior(page: &mut Page, behavior: &Value) {
         page.line(2, &format!("Select Policy: {}", or(text(&rules["selectPolicy"]), "Max")));
         page.line(2, "Policies:");
         for policy in list(&rules["policies"]) {
-            page.line(3, &format!("- Type: {}\tValue: {}\tPeriod: {} seconds", text(&policy["type"]), int(&policy["value"]), int(&policy["periodSeconds"])));
+            page.line(
+                3,
+                &format!(
+                    "- Type: {}\tValue: {}\tPeriod: {} seconds",
+                    text(&policy["type"]),
+                    int(&policy["value"]),
+                    int(&policy["periodSeconds"])
+                ),
+            );
         }
     }
 }

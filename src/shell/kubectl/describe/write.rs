@@ -6,6 +6,7 @@ use crate::k8s::meta::quantity::Quantity;
 use crate::k8s::meta::time::{Precision, Time};
 use crate::shell::kubectl::apply::LAST_APPLIED;
 use crate::shell::kubectl::config::list;
+pub use crate::shell::kubectl::config::text;
 use crate::shell::kubectl::print::columns::go_value;
 use crate::shell::kubectl::print::table;
 
@@ -107,10 +108,6 @@ fn sorted(map: &Value) -> Vec<(String, String)> {
     pairs
 }
 
-pub fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
 pub fn int(value: &Value) -> i64 {
     value.as_i64().unwrap_or(0)
 }
@@ -131,9 +128,9 @@ pub fn age(moment: &Value, now: i128) -> String {
 
 /// `Fri, 02 Jan 2026 03:04:05 +0000`
 pub fn date(moment: &Value) -> String {
-    let parsed = moment.as_str().and_then(|text| {
-        Time::parse(text, Precision::Seconds).or_else(|_| Time::parse(text, Precision::Micros)).ok()
-    });
+    let parsed = moment
+        .as_str()
+        .and_then(|text| Time::parse(text, Precision::Seconds).or_else(|_| Time::parse(text, Precision::Micros)).ok());
     let Some(time) = parsed else { return "<unset>".to_owned() };
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -151,7 +148,8 @@ pub fn date_or_zero(moment: &Value) -> String {
 
 /// `a=1,b in (c,d)`, of the selector of a workload.
 pub fn selector_text(selector: &Value) -> String {
-    let mut parts: Vec<String> = sorted(&selector["matchLabels"]).iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut parts: Vec<String> =
+        sorted(&selector["matchLabels"]).iter().map(|(name, value)| format!("{name}={value}")).collect();
     for expression in list(&selector["matchExpressions"]) {
         let key = text(&expression["key"]);
         let mut values: Vec<&str> = list(&expression["values"]).iter().map(text).collect();

@@ -33,7 +33,11 @@ impl Columns {
             return Err("invalid template, missing spec line. Expected format is one line of space separated headers, one line of space separated column specs.".to_owned());
         };
         if headers.len() != paths.len() {
-            return Err(format!("number of headers ({}) and field specifications ({}) don't match", headers.len(), paths.len()));
+            return Err(format!(
+                "number of headers ({}) and field specifications ({}) don't match",
+                headers.len(),
+                paths.len()
+            ));
         }
         let column = |(name, path): (&str, &str)| Ok((name.to_owned(), JsonPath::relaxed(path)?));
         let columns = headers.into_iter().zip(paths).map(column).collect::<Result<_, String>>()?;

@@ -52,8 +52,24 @@ enum Operand {
 }
 
 const FUNCTIONS: &[&str] = &[
-    "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "eq", "ne", "lt", "le", "gt", "ge",
-    "urlquery", "exists", "base64decode",
+    "and",
+    "or",
+    "not",
+    "len",
+    "index",
+    "slice",
+    "print",
+    "printf",
+    "println",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "urlquery",
+    "exists",
+    "base64decode",
 ];
 
 impl Template {
@@ -67,10 +83,10 @@ impl Template {
     }
 
     pub fn show(&self, value: &Value) -> Result<String, String> {
-        let mut run = Execution { out: String::new(), variables: vec![("$".to_owned(), value.clone())], left: STEPS_MAX };
-        run.nodes(&self.nodes, value).map_err(|error| {
-            format!("error executing template: template: output: {error}")
-        })?;
+        let mut run =
+            Execution { out: String::new(), variables: vec![("$".to_owned(), value.clone())], left: STEPS_MAX };
+        run.nodes(&self.nodes, value)
+            .map_err(|error| format!("error executing template: template: output: {error}"))?;
         Ok(run.out)
     }
 }
@@ -280,7 +296,9 @@ impl Lexer<'_> {
             }
             '"' | '`' => self.text(first).map(Operand::Constant),
             '0'..='9' | '-' | '+' => {
-                let end = self.rest[1..].find(|c: char| !c.is_ascii_alphanumeric() && c != '.').map_or(self.rest.len(), |end| end + 1);
+                let end = self.rest[1..]
+                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '.')
+                    .map_or(self.rest.len(), |end| end + 1);
                 let number = &self.rest[..end];
                 let whole = number.parse::<i64>().ok().map(Value::from);
                 let value = whole.or_else(|| number.parse::<f64>().ok().map(Value::from));
@@ -663,7 +681,8 @@ mod tests {
 
     #[track_caller]
     fn check(template: &str, expect: &str) {
-        let object = json!({"items": [{"name": "a", "n": 1}, {"name": "b", "n": 2}], "data": {"k": "dg=="}, "kind": "List"});
+        let object =
+            json!({"items": [{"name": "a", "n": 1}, {"name": "b", "n": 2}], "data": {"k": "dg=="}, "kind": "List"});
         let shown = Template::parse(template).and_then(|template| template.show(&object));
         assert_eq!(shown.unwrap_or_else(|error| error), expect);
     }

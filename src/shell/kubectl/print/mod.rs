@@ -4,7 +4,7 @@
 
 pub mod columns;
 pub mod go_template;
-pub mod jsonpath;
+pub use crate::k8s::jsonpath;
 pub mod table;
 pub mod tabs;
 
@@ -52,7 +52,9 @@ impl Output {
         };
         let file = |kube: &mut Kube, path: &str, what: &str| match kube.run.read_file(path) {
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) => fail(format!("error reading --template {path}, open {path}: {}", error.in_go()).replace("--template", what)),
+            Err(error) => fail(
+                format!("error reading --template {path}, open {path}: {}", error.in_go()).replace("--template", what),
+            ),
         };
         Ok(match format.as_str() {
             "" => Output::Human { wide: false },

@@ -127,7 +127,8 @@ impl Printer {
 }
 
 pub fn is_table(object: &Value) -> bool {
-    object["kind"] == "Table" && object["apiVersion"].as_str().is_some_and(|version| version.starts_with("meta.k8s.io/"))
+    object["kind"] == "Table"
+        && object["apiVersion"].as_str().is_some_and(|version| version.starts_with("meta.k8s.io/"))
 }
 
 /// A cell on one line.

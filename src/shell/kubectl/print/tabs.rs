@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn columns_end_where_a_line_lacks_them() {
-        assert_eq!(align("Name:\tweb\nNamespace:\tdefault\n\nA:\tb\n", 0, 2), "Name:       web\nNamespace:  default\n\nA:  b\n");
+        assert_eq!(
+            align("Name:\tweb\nNamespace:\tdefault\n\nA:\tb\n", 0, 2),
+            "Name:       web\nNamespace:  default\n\nA:  b\n"
+        );
         assert_eq!(align("a\tb\tc\nlong\tx\ty\n", 0, 3), "a      b   c\nlong   x   y\n");
         assert_eq!(align("no tabs\n", 8, 2), "no tabs\n");
         assert_eq!(align("a\t\tc\n", 0, 2), "a    c\n");
