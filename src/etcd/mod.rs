@@ -77,69 +77,33 @@ pub enum Note {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fact {
     /// A member started from what its disk held.
-    Started {
-        term: raft::Term,
-        last: raft::Index,
-        commit: raft::Index,
-        torn_bytes: u64,
-    },
+    Started { term: raft::Term, last: raft::Index, commit: raft::Index, torn_bytes: u64 },
     /// A member cannot start.
-    Refused {
-        why: String,
-    },
+    Refused { why: String },
     /// A member was removed from the cluster, and stopped.
     Removed,
     /// A member stopped by itself, as etcd panics: its log contradicts what the others hold, or its disk is full.
-    Panicked {
-        why: String,
-    },
+    Panicked { why: String },
     /// Shared, since it is large and facts are kept by the hundred thousand.
     Raft(Arc<raft::RaftEvent>),
     /// Entries were added to a member's log, not yet durable: from `first` on.
-    Appended {
-        entries: Arc<[raft::Entry]>,
-    },
+    Appended { entries: Arc<[raft::Entry]> },
     /// Entries up to here are durable on the member.
-    Persisted {
-        last: raft::Index,
-    },
+    Persisted { last: raft::Index },
     /// The member knows that everything up to here is committed.
-    Committed {
-        index: raft::Index,
-        term: raft::Term,
-    },
+    Committed { index: raft::Index, term: raft::Term },
     /// The member applied this entry; `revision` is the store's revision if the entry wrote.
-    Applied {
-        entry: raft::Entry,
-        revision: Option<i64>,
-    },
+    Applied { entry: raft::Entry, revision: Option<i64> },
     /// The database is durable up to this entry; the log now begins with `first`.
-    Snapshotted {
-        index: raft::Index,
-        first: raft::Index,
-    },
+    Snapshotted { index: raft::Index, first: raft::Index },
     /// A snapshot from the leader took the place of the member's store and log.
-    Restored {
-        index: raft::Index,
-        term: raft::Term,
-    },
+    Restored { index: raft::Index, term: raft::Term },
     /// The member answered a call.
-    Answered {
-        call: &'static str,
-        failed: Option<String>,
-    },
+    Answered { call: &'static str, failed: Option<String> },
     /// A client's connection to this endpoint is open.
-    Connected {
-        endpoint: String,
-    },
+    Connected { endpoint: String },
     /// The stream with a client's watches broke.
-    StreamBroken {
-        endpoint: String,
-    },
+    StreamBroken { endpoint: String },
     /// A client received these events of one watch.
-    Watched {
-        watch: client::WatchKey,
-        client: ClientId,
-        revisions: Vec<i64>,
-    },
+    Watched { watch: client::WatchKey, client: ClientId, revisions: Vec<i64> },
 }

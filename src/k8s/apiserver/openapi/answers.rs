@@ -25,12 +25,7 @@ pub struct CustomDocument {
 }
 
 /// `/openapi/v2`, `/openapi/v3` and what lies below; `parts` are those after `openapi`.
-pub(in super::super) fn answer(
-    work: &Work,
-    parts: &[&str],
-    custom: &[CustomDocument],
-    now: SimTime,
-) -> HttpResponse {
+pub(in super::super) fn answer(work: &Work, parts: &[&str], custom: &[CustomDocument], now: SimTime) -> HttpResponse {
     let wanted = work.request.header("Accept").unwrap_or_default();
     let takes = |media: &str| matches!(media, "*/*" | "application/*" | "application/json");
     if !wanted.is_empty() && !negotiation::clauses(wanted).iter().any(|clause| takes(clause.media)) {
@@ -58,13 +53,7 @@ pub(in super::super) fn answer(
 }
 
 /// Under its own hash a document never changes; under another one it has moved.
-fn of_version(
-    work: &Work,
-    group: &str,
-    version: &str,
-    custom: Option<&CustomDocument>,
-    now: SimTime,
-) -> HttpResponse {
+fn of_version(work: &Work, group: &str, version: &str, custom: Option<&CustomDocument>, now: SimTime) -> HttpResponse {
     let found = custom.map(|custom| hash(&custom.document)).or_else(|| hash_of(group, version).map(str::to_owned));
     let Some(own) = found else { return respond::not_found() };
     let asked = work.query.get("hash");
