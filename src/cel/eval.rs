@@ -139,8 +139,9 @@ impl<'a> Evaluation<'a> {
                 let chosen = if self.bool(condition)? { yes } else { no };
                 self.value(chosen)
             }
-            Expr::Each { kind, range, name, condition, body } => {
-                self.each(*kind, range, name, condition.as_deref(), body)
+            Expr::Each { kind, range, name, second, condition, body } => {
+                let names = (name.as_str(), second.as_deref());
+                self.each(*kind, range, names, condition.as_deref(), body)
             }
         }
     }
@@ -231,15 +232,17 @@ impl<'a> Evaluation<'a> {
         &mut self,
         kind: Macro,
         range: &'a Node,
-        name: &'a str,
+        (name, second): (&'a str, Option<&'a str>),
         condition: Option<&'a Node>,
         body: &'a Node,
     ) -> Result<Value<'a>, Stop> {
+        let mut of_map = None;
         let list: Rc<dyn Sequence<'a> + 'a> = match self.value(range)? {
             Value::List(list) => list,
             Value::Map(object) => {
                 let names = object.names();
                 self.pay(range.at, names.len())?;
+                of_map = Some(object);
                 Rc::new(names.into_iter().map(Value::Text).collect::<Vec<_>>())
             }
             other => return fail(range.at, Fault::Overload, format!("expected list or map, found {}", other.kind())),
@@ -249,9 +252,17 @@ impl<'a> Evaluation<'a> {
             self.pay(range.at, 1)?;
             let Some(item) = list.item(position) else { break };
             let item = self.paid_for(range.at, item)?;
-            self.locals.push((name, item.clone()));
+            let known = self.locals.len();
+            match (second, &of_map, &item) {
+                (None, ..) => self.locals.push((name, item.clone())),
+                (Some(second), Some(object), Value::Text(key)) => {
+                    let value = self.paid_for(range.at, object.field(key).unwrap_or(Value::Null))?;
+                    self.locals.extend([(name, item.clone()), (second, value)]);
+                }
+                (Some(second), ..) => self.locals.extend([(name, Value::Int(position as i64)), (second, item.clone())]),
+            }
             let told = self.tell(kind, condition, body);
-            self.locals.pop();
+            self.locals.truncate(known);
             match told {
                 Ok(Told::Bool(value)) => match (kind, value) {
                     (Macro::All, false) => return Ok(Value::Bool(false)),

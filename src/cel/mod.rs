@@ -5,7 +5,7 @@
 //! equality between types is false, integers are 64 bits and overflow is an error.
 //! A [`Language`] names the variables and functions beyond the core, and says whether there are doubles, unsigned integers
 //! and optional steps; a [`Library`] calls the functions.
-//! Not here: bytes, messages, macros over two names. Each is refused. Null stands for an optional value that is not there.
+//! Not here: bytes, messages, macros that make maps. Each is refused. Null stands for an optional value that is not there.
 //!
 //! Why not the crate `cel`: it cannot be stopped in the middle of an evaluation, its values are copied in before one
 //! begins, it iterates maps in the order of a hash, and it is 125 to 230 KB of a page whose budget is 700. Here a value may be
@@ -123,11 +123,13 @@ pub enum Expr {
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
     Choose(Box<Node>, Box<Node>, Box<Node>),
-    /// `range.kind(name, body)`; `map` may have a condition before its body.
+    /// `range.kind(name, body)`; `map` may have a condition before its body. With a second name the first stands for the place
+    /// or key of an item.
     Each {
         kind: Macro,
         range: Box<Node>,
         name: String,
+        second: Option<String>,
         condition: Option<Box<Node>>,
         body: Box<Node>,
     },

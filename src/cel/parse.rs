@@ -543,6 +543,8 @@ impl Parser<'_> {
             "exists_one" => Macro::ExistsOne,
             "map" => Macro::Map,
             "filter" => Macro::Filter,
+            "existsOne" if self.language.is_full => Macro::ExistsOne,
+            "transformList" if self.language.is_full => Macro::Map,
             _ => return self.plain_method(at, receiver, name),
         };
         let name_at = self.at();
@@ -554,18 +556,36 @@ impl Parser<'_> {
             }
         };
         self.expect(",")?;
-        self.locals.push(bound.clone());
+        let second = self.second_name(name);
+        let known = self.locals.len();
+        self.locals.extend([bound.clone()].into_iter().chain(second.clone()));
         let mut bodies = self.list(")")?;
-        self.locals.pop();
+        self.locals.truncate(known);
         let body = bodies.pop();
         let condition = if kind == Macro::Map { bodies.pop() } else { None };
+        let lacks_name = name == "transformList" && second.is_none();
         match body {
-            Some(body) if bodies.is_empty() => {
+            Some(body) if bodies.is_empty() && !lacks_name => {
                 let (range, body, condition) = (Box::new(receiver), Box::new(body), condition.map(Box::new));
-                Ok(Node { at, expr: Expr::Each { kind, range, name: bound, condition, body } })
+                Ok(Node { at, expr: Expr::Each { kind, range, name: bound, second, condition, body } })
             }
             _ => Err(syntax(at, format!("{name}() takes a name and an expression: {name}(x, …)"))),
         }
+    }
+
+    /// The second name of a macro that has two: another argument follows it. `map` and `filter` never have.
+    fn second_name(&mut self, macro_name: &str) -> Option<String> {
+        let follows = matches!(self.tokens.get(self.next + 1), Some((_, Token::Mark(","))));
+        if !self.language.is_full || matches!(macro_name, "map" | "filter") || !follows {
+            return None;
+        }
+        let Token::Name(name) = self.peek().clone() else { return None };
+        if RESERVED.contains(&name.as_str()) {
+            return None;
+        }
+        self.take();
+        self.take();
+        Some(name)
     }
 
     fn plain_method(&mut self, at: usize, receiver: Node, name: &str) -> Parsed {

@@ -5,7 +5,7 @@
 //!
 //! Simplified: names and functions are checked when an expression is compiled, fields where their types are known
 //! ([`types`]); other errors of types show when it is evaluated. The functions of named formats and of
-//! semantic versions are not built, nor macros over two names; optional values are no type of their own, and null stands for
+//! semantic versions are not built, nor macros that make maps; optional values are no type of their own, and null stands for
 //! none. Cost is counted in steps of our own.
 
 mod authorizer;

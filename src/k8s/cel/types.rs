@@ -188,13 +188,17 @@ impl<'t> Checker<'t> {
                 let (yes, no) = (self.ty(yes)?, self.ty(no)?);
                 Ok(if yes == no { yes } else { Type::Any })
             }
-            Expr::Each { kind, range, name, condition, body } => {
+            Expr::Each { kind, range, name, second, condition, body } => {
                 let range = self.ty(range)?;
                 let item = if matches!(range, Type::List(_)) { range.item() } else { Type::Any };
-                self.names.push((name.clone(), item));
+                let known = self.names.len();
+                match second {
+                    None => self.names.push((name.clone(), item)),
+                    Some(second) => self.names.extend([(name.clone(), Type::Any), (second.clone(), item)]),
+                }
                 let condition = condition.as_deref().map_or(Ok(()), |node| self.ty(node).map(drop));
                 let body = condition.and_then(|()| self.ty(body));
-                self.names.pop();
+                self.names.truncate(known);
                 let body = body?;
                 Ok(match kind {
                     Macro::All | Macro::Exists | Macro::ExistsOne => Type::Named("bool"),

@@ -72,7 +72,9 @@ fn what_rows_carry() {
     assert_eq!(table.to_string(), expect.to_string());
     assert_eq!(of("Namespace", &list, Include::None, "v1", moment(NOW))["rows"][0]["object"], Value::Null);
     assert_eq!(of("Namespace", &list, Include::Object, "v1", moment(NOW))["rows"][0]["object"], list["items"][0]);
-    let event = of_event("Namespace", &list["items"][0], Include::Metadata, "v1beta1", false, moment(NOW));
+    let item = &list["items"][0];
+    let row = row("Namespace", item, moment(NOW)).to_object(item, Include::Metadata, "v1beta1");
+    let event = super::table(None, vec![row], metadata_of(item, false), "v1beta1");
     assert_eq!((&event["columnDefinitions"], &event["apiVersion"]), (&Value::Null, &json!("meta.k8s.io/v1beta1")));
     let error = Include::parse("All").unwrap_err().to_object();
     let expect = "TableOptions.meta.k8s.io \"\" is invalid: includeObject: Invalid value: \"All\": must be 'Metadata', \
