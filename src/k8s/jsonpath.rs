@@ -70,9 +70,8 @@ impl JsonPath {
         };
         let inner = inner.map(|inner| inner.strip_prefix('.').unwrap_or(inner)).filter(|inner| !inner.is_empty());
         let unexpected = || {
-            format!(
-                "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{{name1.name2}}' or '{{.name1.name2}}'"
-            )
+            "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' or '{.name1.name2}'"
+                .to_owned()
         };
         let inner = inner.ok_or_else(unexpected)?;
         JsonPath::parse(&format!("{{.{inner}}}"))

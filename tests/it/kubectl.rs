@@ -17,6 +17,8 @@ use bytes::Bytes;
 use control_plane_lab::etcd::http::{FetchEvent, HttpRequest, HttpResponse};
 use control_plane_lab::k8s::protobuf;
 use control_plane_lab::k8s::schema::Schema;
+use control_plane_lab::lab::workstation::PrintedKind;
+use control_plane_lab::lab::{Input, Lab, Scenario};
 use control_plane_lab::shell::files::Files;
 use control_plane_lab::shell::process::{Ask, Asks, Program, Tell, Token};
 use control_plane_lab::shell::{Machine, Shell};
@@ -528,4 +530,51 @@ fn quoted(command: &str) -> String {
     }
     let word = |word: &str| if word.starts_with('{') { format!("'{word}'") } else { word.to_owned() };
     line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// What a line prints in the first terminal of a world, and its exit code.
+fn typed(lab: &mut Lab, line: &str) -> String {
+    let before = lab.workstation().terminals()[0].scrollback().len();
+    lab.input(&Input::Line { terminal: 0, text: line.to_owned() });
+    let end = lab.now() + Micros::from_secs(15);
+    lab.run_until(end, u64::MAX);
+    let printed = lab.workstation().terminals()[0].scrollback().iter().skip(before);
+    let shown = printed.filter(|piece| matches!(piece.kind, PrintedKind::Stdout | PrintedKind::Stderr));
+    shown.map(|piece| &*piece.text).collect()
+}
+
+/// The commands over the simulated network, with API servers that keep what they are told in etcd.
+#[test]
+fn in_a_world() {
+    let mut lab = Lab::new(Scenario::parse("members=3 apiservers=1").unwrap(), 7);
+    let end = lab.now() + Micros::from_secs(5);
+    lab.run_until(end, u64::MAX);
+    let mut check = |line: &str, expect: &str| assert_eq!(typed(&mut lab, line), expect, "{line}");
+    check("kubectl create configmap settings --from-literal=a=1", "configmap/settings created\n");
+    check(
+        "kubectl create configmap settings --from-literal=a=1",
+        "error: failed to create configmap: configmaps \"settings\" already exists\n",
+    );
+    check("kubectl get configmap settings -o jsonpath='{.data.a}'", "1");
+    check("kubectl label configmap settings tier=front", "configmap/settings labeled\n");
+    check("kubectl get configmaps -l tier=front -o name", "configmap/settings\n");
+    check(
+        "kubectl patch configmap settings --type=merge -p '{\"data\":{\"a\":\"2\"}}'",
+        "configmap/settings patched\n",
+    );
+    check("kubectl get configmap settings -o go-template='{{.data.a}}'", "2");
+    check("kubectl get configmap none", "Error from server (NotFound): configmaps \"none\" not found\n");
+    let manifest = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: applied}\ndata: {x: \"1\"}\n";
+    let apply = |data: &str| format!("printf '{}' | kubectl apply -f -", data.replace('\n', "\\n"));
+    check(&apply(manifest), "configmap/applied created\n");
+    check(&apply(manifest), "configmap/applied unchanged\n");
+    check(&apply(&manifest.replace('1', "2").replace("v2", "v1")), "configmap/applied configured\n");
+    check("kubectl delete configmap applied", "configmap \"applied\" deleted from default namespace\n");
+    check("kubectl wait --for=delete configmap/applied --timeout=2s", "");
+    check("kubectl auth can-i create pods", "yes\n");
+    check("kubectl get pods", "No resources found in default namespace.\n");
+    check(
+        "kubectl --server=http://apiserver-9:6443 get pods -v=0 2>&1 | tail -n 1",
+        "Unable to connect to the server: dial tcp: lookup apiserver-9: no such host\n",
+    );
 }

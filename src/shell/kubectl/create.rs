@@ -550,7 +550,8 @@ pub fn ingress(kube: &mut Kube) -> Outcome<()> {
         };
         spec["defaultBackend"] = backend;
     }
-    let (mut hosts, mut tls): (Vec<(String, Vec<Value>)>, Vec<(String, Vec<String>)>) = (Vec::new(), Vec::new());
+    let mut hosts: Vec<(String, Vec<Value>)> = Vec::new();
+    let mut tls: Vec<(String, Vec<String>)> = Vec::new();
     for rule in &rules {
         let (main, options) = rule.split_once(',').map_or((&rule[..], None), |(main, options)| (main, Some(options)));
         let parts = main.split_once('=').and_then(|(place, target)| Some((place.split_once('/')?, backend(target)?)));

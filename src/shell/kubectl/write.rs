@@ -209,22 +209,16 @@ pub fn patch(kube: &mut Kube) -> Outcome<()> {
             Request::new("PATCH", path, accept::JSON).json(content, &patch).about(&info.resource.name, &info.name);
         let request = marked(kube, request, dry_run, "kubectl-patch");
         let new = kube.object(&request)?;
-        let said = if same_but_version(&info.object, &new) { "patched (no change)" } else { "patched" };
+        let said = if is_same(&info.object, &new) { "patched (no change)" } else { "patched" };
         print::outcome(kube, &output, &new, said, dry_run)
     })
 }
 
-fn same_but_version(a: &Value, b: &Value) -> bool {
+/// Whether two objects are the same, whoever manages them.
+fn is_same(a: &Value, b: &Value) -> bool {
     let mut pair = [a.clone(), b.clone()];
-    pair.iter_mut().for_each(|object| print_hide(object));
+    pair.iter_mut().for_each(print::hide_managed);
     pair[0] == pair[1]
-}
-
-/// What a server changes by itself.
-fn print_hide(object: &mut Value) {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.shift_remove("managedFields");
-    }
 }
 
 // ---- scale ----

@@ -241,15 +241,16 @@ type Rule = (String, Vec<String>, Vec<String>, Vec<String>);
 pub fn rules(value: &Value) -> Vec<Rule> {
     let texts = |value: &Value| list(value).iter().map(|item| text(item).to_owned()).collect::<Vec<_>>();
     let mut found: Vec<Rule> = Vec::new();
-    let mut add =
-        |resource: String, urls: Vec<String>, names: Vec<String>, verbs: &[String]| match found.iter_mut().find(
-            |(known, known_urls, known_names, _)| (&*known, &*known_urls, &*known_names) == (&resource, &urls, &names),
-        ) {
+    let mut add = |resource: String, urls: Vec<String>, names: Vec<String>, verbs: &[String]| {
+        let is_same = |known: &&mut Rule| known.0 == resource && known.1 == urls && known.2 == names;
+        match found.iter_mut().find(is_same) {
             Some((_, _, _, all)) => {
-                all.extend(verbs.iter().filter(|verb| !all.contains(verb)).cloned().collect::<Vec<_>>())
+                let more: Vec<String> = verbs.iter().filter(|verb| !all.contains(verb)).cloned().collect();
+                all.extend(more);
             }
             None => found.push((resource, urls, names, verbs.to_vec())),
-        };
+        }
+    };
     for rule in list(value) {
         let verbs = texts(&rule["verbs"]);
         let names = texts(&rule["resourceNames"]);

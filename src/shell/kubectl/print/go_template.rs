@@ -154,7 +154,7 @@ struct Parser {
 
 enum End {
     Text,
-    End,
+    Close,
     Else(String),
 }
 
@@ -179,7 +179,7 @@ impl Parser {
             };
             let (word, rest) = action.split_once(char::is_whitespace).unwrap_or((&action, ""));
             match word {
-                "end" => break End::End,
+                "end" => break End::Close,
                 "else" => break End::Else(rest.trim().to_owned()),
                 "break" => nodes.push(Node::Break),
                 "continue" => nodes.push(Node::Continue),
@@ -201,12 +201,12 @@ impl Parser {
         let condition = pipe(condition)?;
         let (body, end) = self.nodes()?;
         let other = match end {
-            End::End => Vec::new(),
+            End::Close => Vec::new(),
             End::Text => return Err(format!("unexpected EOF: {word} has no {{{{end}}}}")),
             End::Else(more) => match more.split_once(' ') {
                 Some((inner, condition)) if inner == "if" || inner == "with" => vec![self.block(inner, condition)?],
                 _ => match self.nodes()? {
-                    (nodes, End::End) => nodes,
+                    (nodes, End::Close) => nodes,
                     _ => return Err("expected end; found {{else}}".to_owned()),
                 },
             },

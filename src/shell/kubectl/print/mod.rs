@@ -143,7 +143,8 @@ pub fn tidy(object: &Value) -> Value {
     object
 }
 
-fn hide_managed(object: &mut Value) {
+/// Leaves out who manages what.
+pub fn hide_managed(object: &mut Value) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.shift_remove("managedFields");
     }
