@@ -382,8 +382,10 @@ fn bind(endpoint: &Endpoint, pod: &Value, binding: &Value, now: Time) -> Result<
     }
     let mut bound = pod.clone();
     bound["spec"]["nodeName"] = node.into();
-    for (key, value) in binding["metadata"]["annotations"].as_object().into_iter().flatten() {
-        bound["metadata"]["annotations"][key] = value.clone();
+    for part in ["annotations", "labels"] {
+        for (key, value) in binding["metadata"][part].as_object().into_iter().flatten() {
+            bound["metadata"][part][key] = value.clone();
+        }
     }
     let scheduled = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now.format(Precision::Seconds)});
     let conditions = bound["status"]["conditions"].as_array().cloned().unwrap_or_default();
