@@ -496,10 +496,11 @@ fn read_body(work: &mut Work, endpoint: &Endpoint) -> Result<Value, Status> {
     let media = negotiation::body_type(&work.request)?;
     let body = endpoint.read(media, &work.request.body)?;
     match work.query.get("fieldValidation") {
-        "Strict" => match endpoint.strict_error(&body) {
-            Some(status) => return Err(status),
-            None => {}
-        },
+        "Strict" => {
+            if let Some(status) = endpoint.strict_error(&body) {
+                return Err(status);
+            }
+        }
         "Ignore" => {}
         _ => work.warnings.extend(body.problems),
     }
