@@ -18,8 +18,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes that are asked for at once. A multiple of every page size.
-const PIECE: u64 = 4 << 20;
+/// Bytes that are asked for at once: few enough to hash them between two frames. A multiple of every page size.
+const PIECE: u64 = 1 << 20;
 /// Bytes of a SHA-256.
 const HASH: usize = 32;
 /// Beyond this a browser's 32-bit memory cannot hold the file, the database restored from it and the rest of the world.
@@ -162,11 +162,12 @@ impl Importer {
         }
     }
 
-    /// Goes on, by at most this many items of a database. Everything was handed over before.
+    /// Goes on, by at most this many items of a database, fewer if their pages are large. Everything was handed over before.
     ///
     /// # Errors
     /// Where the file is damaged, and how. Nothing can be done with it then.
     pub fn run(&mut self, items_max: usize) -> Result<Turn, SnapshotError> {
+        let mut budget = items_max;
         match std::mem::replace(&mut self.work, Work::Over) {
             Work::Reading(checksum) => {
                 checksum.finish()?;
@@ -183,7 +184,7 @@ impl Importer {
             Work::Restoring(id, cluster, job) => {
                 let mut job = *job;
                 let next = loop {
-                    match job.run(items_max)? {
+                    match job.run(&mut budget)? {
                         Progress::Read { job: asking, at, len } => {
                             job = asking;
                             job.supply(self.bytes(at, len));
@@ -201,7 +202,7 @@ impl Importer {
             Work::Loading(id, mut cluster, work) => {
                 let (restored, mut job) = *work;
                 let next = loop {
-                    match job.run(items_max)? {
+                    match job.run(&mut budget)? {
                         Progress::Read { job: asking, at, len } => {
                             job = asking;
                             job.supply(restored.database.slice(at as usize..at as usize + len));

@@ -2,7 +2,8 @@
 
 use crate::world::sound;
 use bytes::Bytes;
-use control_plane_lab::etcd::mvcc::{KeySpan, RangeOptions};
+use control_plane_lab::etcd::backend::Backend;
+use control_plane_lab::etcd::mvcc::{KeySpan, KvStore, RangeOptions};
 use control_plane_lab::lab::archive::Archive;
 use control_plane_lab::lab::import::{self, Importer, SnapshotId, Turn};
 use control_plane_lab::lab::{Import, Input, Lab, Scenario, Timeline};
@@ -96,6 +97,30 @@ fn it_is_taken_in_a_little_at_a_time() {
     assert!(import.summary().auth_enabled);
     assert_eq!(Some(import.id), SnapshotId::at_end_of(&file));
     assert_eq!(SnapshotId::parse(&import.id.to_string()), Some(import.id));
+}
+
+/// Values of a hundred bytes, of a kilobyte, of which a page holds few, and of a megabyte.
+#[test]
+fn a_turn_is_short_however_few_keys_a_page_holds() {
+    for (keys, value) in [(6_000, 100), (2_000, 1_000), (20, 1_000_000)] {
+        let mut store = KvStore::default();
+        for i in 0..keys {
+            let mut txn = store.write();
+            txn.put(&format!("key-{i:06}").into(), vec![b'v'; value].into(), 0);
+            txn.end();
+        }
+        let file = Backend::new(store).snapshot().expect("short keys");
+        let mut importer = Importer::new(Scenario::default(), file.len() as u64).expect("a fair length");
+        while let Some(range) = importer.wants() {
+            importer.supply(file.slice(range.start as usize..range.end as usize));
+        }
+        let (mut longest, mut share) = (0, importer.share());
+        while let Turn::Paused(now) = importer.run(50).expect("a sound file") {
+            (longest, share) = (longest.max(now.saturating_sub(share)), now);
+        }
+        // Two large values on a page are a thirtieth of the work.
+        assert!(longest < 50, "{longest} thousandths in a turn, values of {value} bytes");
+    }
 }
 
 #[test]

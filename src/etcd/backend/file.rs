@@ -12,6 +12,8 @@ const HASH: usize = 32;
 /// A file has a hash at its end if its length says so: this is what a disk's sectors, and so a database's length, are
 /// a multiple of.
 const SECTOR: u64 = 512;
+/// Reading so many bytes counts for as much work as an item does.
+const COST_BYTES: usize = 1024;
 
 /// Why a snapshot cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,12 +214,19 @@ impl<S: Sink> Job<S> {
         self.reader.visited()
     }
 
-    /// Goes on, by at most this many items.
-    pub fn run(mut self, items_max: usize) -> Result<Progress<S>, SnapshotError> {
-        for _ in 0..items_max {
+    /// Goes on until nothing is left of `budget`: an item costs one, and so does each kilobyte read. Being asked for bytes
+    /// is no reason to renew it: of pages with few items that would be no bound.
+    pub fn run(mut self, budget: &mut usize) -> Result<Progress<S>, SnapshotError> {
+        while *budget > 0 {
             match self.reader.step()? {
-                Step::Read { at, len } => return Ok(Progress::Read { job: self, at, len }),
-                Step::Item(item) => self.sink.item(item).map_err(|error| located(error, &self.reader))?,
+                Step::Read { at, len } => {
+                    *budget = budget.saturating_sub(1 + len / COST_BYTES);
+                    return Ok(Progress::Read { job: self, at, len });
+                }
+                Step::Item(item) => {
+                    *budget -= 1;
+                    self.sink.item(item).map_err(|error| located(error, &self.reader))?;
+                }
                 Step::Done => return self.sink.finish(self.reader.size()).map(Progress::Done),
             }
         }
@@ -239,7 +248,8 @@ fn located(error: SnapshotError, reader: &Reader) -> SnapshotError {
 pub fn run<S: Sink>(database: &Bytes, sink: S) -> Result<S::Output, SnapshotError> {
     let mut job = Job::new(database.len() as u64, sink);
     loop {
-        match job.run(usize::MAX)? {
+        let mut budget = usize::MAX;
+        match job.run(&mut budget)? {
             Progress::Done(output) => return Ok(output),
             Progress::Paused(paused) => job = paused,
             Progress::Read { job: asking, at, len } => {

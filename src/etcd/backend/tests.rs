@@ -138,7 +138,7 @@ fn work_that_pauses_comes_to_the_same_end() {
     let mut job = Job::new(database_len(RICH.len() as u64), Loader::new(Lessor::default()));
     let (mut pauses, mut reads) = (0, 0);
     let paused = loop {
-        match job.run(3).expect("a sound file") {
+        match job.run(&mut 3).expect("a sound file") {
             Progress::Done(backend) => break backend,
             Progress::Paused(paused) => (job, pauses) = (paused, pauses + 1),
             Progress::Read { job: asking, at, len } => {

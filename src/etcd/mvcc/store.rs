@@ -9,6 +9,7 @@
 //!
 //! Upstream: `server/mvcc/kvstore.go`, `kvstore_txn.go`, `kvstore_compaction.go`.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::{Bytes, BytesMut};
@@ -110,14 +111,6 @@ impl KvStore {
         restoring.finish(finished, scheduled, lessor)
     }
 
-    /// Attachments are not stored: each living key says its own.
-    fn reattach_leases(&mut self) {
-        let everything = self.index.range(KeySpan::From(b"")).filter(|index| index.is_live());
-        for kv in everything.map(|index| index.latest().kv()) {
-            self.lessor.attach(kv.lease, &kv.key);
-        }
-    }
-
     /// The newest revision.
     pub fn revision(&self) -> i64 {
         self.current
@@ -155,9 +148,9 @@ impl KvStore {
         self.revisions.len()
     }
 
-    /// How many keys are there now.
+    /// How many keys are there now: all entries but those that compaction may remove are a living key's last write.
     pub fn live_count(&self) -> usize {
-        self.index.range(KeySpan::From(b"")).filter(|index| index.is_live()).count()
+        self.revisions.len() - self.superseded.len()
     }
 
     /// The value a key has now.
@@ -356,11 +349,14 @@ impl KvStore {
 #[derive(Clone, Debug, Default)]
 pub struct Restoring {
     store: KvStore,
+    /// Leases of living keys, gathered on the way: at the end a large store is not walked once more.
+    leased: BTreeMap<Bytes, i64>,
 }
 
 impl Restoring {
     /// The next entry; revisions ascend.
     pub fn push(&mut self, revision: Revision, stored: Stored) {
+        self.note_lease(stored.kv());
         let superseded = self.store.index.restore(revision, stored.clone());
         self.store.record(revision, stored, superseded);
         self.store.current = self.store.current.max(revision.main);
@@ -370,7 +366,7 @@ impl Restoring {
     /// finished is taken up again.
     pub fn finish(self, finished: i64, scheduled: i64, lessor: Lessor) -> KvStore {
         let mut store = KvStore { lessor, ..self.store };
-        store.reattach_leases();
+        self.leased.iter().for_each(|(key, lease)| store.lessor.attach(*lease, key));
         store.compacted = finished;
         store.compaction_finished = finished;
         store.current = store.current.max(finished);
@@ -380,6 +376,15 @@ impl Restoring {
         }
         store.db_size = store.size_in_use();
         store
+    }
+
+    /// Attachments are not stored: each living key says its own. A tombstone says none.
+    fn note_lease(&mut self, kv: &KeyValue) {
+        if kv.lease != 0 {
+            self.leased.insert(kv.key.clone(), kv.lease);
+        } else if !self.leased.is_empty() {
+            self.leased.remove(&kv.key);
+        }
     }
 }
 

@@ -91,6 +91,7 @@ fn write(random: &mut Random, store: &mut WatchableStore, model: &mut Model) {
         model.past.push(state);
     }
     assert_eq!(store.kv().revision(), model.revision());
+    assert_eq!(store.kv().live_count(), model.past[model.past.len() - 1].len());
 }
 
 fn assert_past_is_readable(store: &KvStore, model: &Model) {
@@ -122,6 +123,7 @@ fn every_revision_reads_as_it_was_written() {
                     let hash = store.kv().hash_kv(hashed_at);
                     while !store.kv_mut().compact_step(3) {
                         assert_eq!(store.kv().hash_kv(hashed_at), hash, "compaction must not change the hash");
+                        assert_eq!(store.kv().live_count(), model.past[model.past.len() - 1].len());
                     }
                 }
             }
@@ -132,6 +134,7 @@ fn every_revision_reads_as_it_was_written() {
                 let finished = kv.finished_compaction();
                 let restored = KvStore::restore(entries, finished, kv.compact_revision(), Lessor::default());
                 assert_eq!(restored.hash_kv(0), kv.hash_kv(0));
+                assert_eq!(restored.live_count(), kv.live_count());
                 assert_eq!((restored.revision(), restored.db_size_in_use()), (kv.revision(), kv.db_size_in_use()));
                 store = WatchableStore::new(restored, 1 << 20);
             }
