@@ -99,6 +99,28 @@ impl World {
         (status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
     }
 
+    /// Reads with headers of one's own: the whole answer.
+    #[track_caller]
+    fn read(&mut self, target: &str, headers: &[(&str, &str)]) -> HttpResponse {
+        self.next += 1;
+        let own = [("Authorization", &*format!("Bearer {ADMIN_TOKEN}")), ("User-Agent", "test/1")];
+        let headers =
+            own.iter().chain(headers).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let request =
+            HttpRequest { method: "GET".to_owned(), target: target.to_owned(), headers, body: String::new().into() };
+        let number = self.next;
+        self.lab.input(&Input::Http { number, authority: "apiserver-1:6443".to_owned(), request });
+        let patience = self.lab.now().0 + 70_000_000;
+        while !self.answers.get(&number).is_some_and(|answer| answer.over) {
+            assert!(self.lab.now().0 < patience, "no answer to {target}");
+            self.lab.step();
+            self.collect();
+        }
+        let answer = &self.answers[&number];
+        let head = answer.head.as_deref().expect("an answer that is over has begun").clone();
+        HttpResponse { body: answer.body.clone().into(), ..head }
+    }
+
     /// The events of a watch so far, as kind, name and revision.
     fn events(&self, number: u32) -> Vec<(String, String, i64)> {
         let Some(answer) = self.answers.get(&number) else { return Vec::new() };
@@ -501,4 +523,56 @@ fn definitions_come_and_go_with_their_objects() {
     assert_eq!(world.ask("GET", &format!("{DEFINITIONS}/ships.example.com"), Value::Null).0, 404);
     assert_eq!(world.ask("GET", SHIPS, Value::Null).0, 404);
     assert_eq!(world.line("etcdctl get --prefix /registry/example.com --keys-only"), "");
+}
+
+/// What a subresource may write is not what the whole object may become.
+#[test]
+fn subresources_have_rules_of_their_own() {
+    let mut world = World::new("members=1 apiservers=1", 11);
+    let account = json!({"metadata": {"name": "default"}});
+    assert_eq!(world.ask("POST", "/api/v1/namespaces/default/serviceaccounts", account).0, 201);
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let (status, made) = world.ask("POST", PODS, pod);
+    assert_eq!((status, &made["status"]), (201, &json!({"phase": "Pending", "qosClass": "BestEffort"})));
+    let target = format!("{PODS}/p");
+    let (status, refused) = world.ask("PATCH", &target, json!({"spec": {"nodeName": "node-1"}}));
+    let why = "Pod \"p\" is invalid: spec: Forbidden: pod updates may not change fields other than";
+    assert_eq!((status, refused["message"].as_str().is_some_and(|message| message.starts_with(why))), (422, true));
+    let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p"},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "node-1"}});
+    assert_eq!(world.ask("POST", &format!("{target}/binding"), binding).0, 201);
+    assert_eq!(world.ask("GET", &target, Value::Null).1["spec"]["nodeName"], "node-1");
+    let debugger = json!({"spec": {"ephemeralContainers": [{"name": "d", "image": "i", "targetContainerName": "c"}]}});
+    assert_eq!(world.ask("PATCH", &target, debugger.clone()).0, 422);
+    let (status, with) = world.ask("PATCH", &format!("{target}/ephemeralcontainers"), debugger);
+    assert_eq!((status, &with["spec"]["ephemeralContainers"][0]["name"]), (200, &json!("d")), "{with}");
+    let (status, refused) =
+        world.ask("PATCH", &format!("{target}/status"), json!({"status": {"qosClass": "Burstable"}}));
+    let why = "Pod \"p\" is invalid: status.qosClass: Invalid value: \"Burstable\": field is immutable";
+    assert_eq!((status, refused["message"].as_str()), (422, Some(why)));
+}
+
+/// Clients keep documents by their hashes.
+#[test]
+fn open_api_documents() {
+    let mut world = World::new("members=1 apiservers=1", 12);
+    let header = |answer: &HttpResponse, name: &str| {
+        answer.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let (_, index) = world.ask("GET", "/openapi/v3", Value::Null);
+    let apps = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap().to_owned();
+    let hash = apps.split_once("?hash=").unwrap().1.to_owned();
+    let answer = world.read(&apps, &[]);
+    assert_eq!((answer.status, header(&answer, "Cache-Control")), (200, "public, immutable".to_owned()));
+    assert_eq!(header(&answer, "ETag"), format!("\"{hash}\""));
+    let document: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert!(document["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"]["description"].is_string());
+    let known = world.read("/openapi/v3/apis/apps/v1", &[("If-None-Match", &header(&answer, "ETag"))]);
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    let moved = world.read("/openapi/v3/apis/apps/v1?hash=0", &[]);
+    assert_eq!((moved.status, header(&moved, "Location")), (301, apps));
+    let protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    assert_eq!(world.read("/openapi/v2", &[("Accept", protobuf)]).status, 406);
+    assert_eq!(world.read("/openapi/v2", &[("Accept", "application/json;q=0.9, */*;q=0.8")]).status, 200);
+    assert_eq!(world.read("/openapi/v3/apis/apps/v9", &[]).status, 404);
 }

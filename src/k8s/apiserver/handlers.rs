@@ -20,6 +20,18 @@ pub const VERSION: &str = "v1.35.2";
 const MAJOR: &str = "1";
 const MINOR: &str = "35";
 
+/// Paths that lie beside the groups.
+const OTHER_PATHS: [&str; 8] = [
+    "/.well-known/openid-configuration",
+    "/healthz",
+    "/livez",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/openid/v1/jwks",
+    "/readyz",
+    "/version",
+];
+
 impl ApiServer {
     /// A request has passed the gates.
     pub(super) fn handle(&mut self, at: Moment, id: RequestId, out: &mut Outbox) {
@@ -65,7 +77,8 @@ impl ApiServer {
         let found = match parts.as_slice() {
             [] => {
                 let mut paths = discovery::paths(served);
-                paths.extend(["/healthz", "/livez", "/readyz", "/version"].map(str::to_owned));
+                paths.extend(OTHER_PATHS.map(str::to_owned));
+                paths.sort();
                 Some(json!({"paths": paths}))
             }
             ["version"] => Some(self.version()),
