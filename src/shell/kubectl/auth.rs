@@ -117,10 +117,7 @@ fn can_list(kube: &mut Kube, namespace: &str) -> Outcome<()> {
     } else {
         "Resources\tNon-Resource URLs\tResource Names\tVerbs\n".to_owned()
     };
-    let mut rules = describe::rules(&Value::Array(both));
-    // What is a resource comes first.
-    rules.sort_by_key(|(resource, ..)| resource.is_empty());
-    for (resource, urls, names, verbs) in rules {
+    for (resource, urls, names, verbs) in describe::rules(&Value::Array(both)) {
         out += &format!("{resource}\t[{}]\t[{}]\t[{}]\n", urls.join(" "), names.join(" "), verbs.join(" "));
     }
     if status["incomplete"] == true {

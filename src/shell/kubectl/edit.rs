@@ -211,10 +211,15 @@ fn merged(kube: &mut Kube, info: &Info, live: Option<&Value>, server_side: bool,
         let request = marked(kube, request, DryRun::Server, "kubectl-client-side-apply");
         return kube.object(&request).map(|object| (*object).clone());
     };
-    // The object is expected to be the one that was looked at.
+    // As it would be applied, but without what apply keeps in it; the object is expected to be the one that was looked at.
+    let mut modified = (*info.object).clone();
+    apply::remember(&mut modified);
+    if let Some(annotations) = modified["metadata"]["annotations"].as_object_mut() {
+        annotations.shift_remove(apply::LAST_APPLIED);
+    }
     let version = live["metadata"]["resourceVersion"].as_str().map(str::to_owned);
     let patcher = Patcher { dry_run: DryRun::Server, validation: None, version };
-    Ok(patcher.patch(kube, info, live, &info.object)?.0)
+    Ok(patcher.patch(kube, info, live, &modified)?.0)
 }
 
 /// Secrets are compared without being shown.

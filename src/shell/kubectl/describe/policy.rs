@@ -237,42 +237,53 @@ pub fn role(_: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
 
 type Rule = (String, Vec<String>, Vec<String>, Vec<String>);
 
-/// Each resource of each group on a line of its own; lines that differ in their verbs only are one.
+/// Each resource of each group on a line of its own; lines that differ in their verbs only are one. They stand in the
+/// order of what Go prints of such a rule.
 pub fn rules(value: &Value) -> Vec<Rule> {
     let texts = |value: &Value| list(value).iter().map(|item| text(item).to_owned()).collect::<Vec<_>>();
-    let mut found: Vec<Rule> = Vec::new();
-    let mut add = |resource: String, urls: Vec<String>, names: Vec<String>, verbs: &[String]| {
-        let is_same = |known: &&mut Rule| known.0 == resource && known.1 == urls && known.2 == names;
+    // With group and resource, as the order needs them.
+    let mut found: Vec<(Rule, String, String)> = Vec::new();
+    let mut add = |group: &str, resource: &str, names: &[String], url: &[String], verbs: &[String]| {
+        let (main, sub) = resource.split_once('/').unwrap_or((resource, ""));
+        let slash = if sub.is_empty() { "" } else { "/" };
+        let shown = format!("{}{slash}{sub}", super::super::discovery::join_group(main, group));
+        let is_same = |known: &&mut (Rule, String, String)| {
+            let (_, urls, known_names, _) = &known.0;
+            known.1 == group && known.2 == resource && urls == url && known_names == names
+        };
         match found.iter_mut().find(is_same) {
-            Some((_, _, _, all)) => {
+            Some(((_, _, _, all), ..)) => {
                 let more: Vec<String> = verbs.iter().filter(|verb| !all.contains(verb)).cloned().collect();
                 all.extend(more);
             }
-            None => found.push((resource, urls, names, verbs.to_vec())),
+            None => {
+                let rule = (shown, url.to_vec(), names.to_vec(), verbs.to_vec());
+                found.push((rule, group.to_owned(), resource.to_owned()));
+            }
         }
     };
     for rule in list(value) {
-        let verbs = texts(&rule["verbs"]);
-        let names = texts(&rule["resourceNames"]);
-        let groups = texts(&rule["apiGroups"]);
+        let (verbs, names) = (texts(&rule["verbs"]), texts(&rule["resourceNames"]));
         for resource in texts(&rule["resources"]) {
-            for group in &groups {
-                let (main, sub) = resource
-                    .split_once('/')
-                    .map_or((&resource[..], String::new()), |(main, sub)| (main, format!("/{sub}")));
-                let shown = super::super::discovery::join_group(main, group) + &sub;
-                match &names[..] {
-                    [] => add(shown, Vec::new(), Vec::new(), &verbs),
-                    names => names.iter().for_each(|name| add(shown.clone(), Vec::new(), vec![name.clone()], &verbs)),
+            for group in texts(&rule["apiGroups"]) {
+                if names.is_empty() {
+                    add(&group, &resource, &[], &[], &verbs);
                 }
+                names.iter().for_each(|name| add(&group, &resource, std::slice::from_ref(name), &[], &verbs));
             }
         }
-        for url in texts(&rule["nonResourceURLs"]) {
-            add(String::new(), vec![url], Vec::new(), &verbs);
-        }
+        texts(&rule["nonResourceURLs"]).iter().for_each(|url| add("", "", &[], std::slice::from_ref(url), &verbs));
     }
-    found.sort_by(|a, b| (&a.0, &a.1, &a.2).cmp(&(&b.0, &b.1, &b.2)));
-    found
+    found.sort_by_key(|((_, urls, names, verbs), group, resource)| {
+        let join = |words: &[String]| words.join(" ");
+        format!(
+            "Verbs:[{}],APIGroups:[{group}],Resources:[{resource}],ResourceNames:[{}],NonResourceURLs:[{}]",
+            join(verbs),
+            join(names),
+            join(urls)
+        )
+    });
+    found.into_iter().map(|(rule, ..)| rule).collect()
 }
 
 pub fn role_binding(_: &mut Kube, info: &Info, page: &mut Page) -> Outcome<()> {
