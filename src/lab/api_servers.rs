@@ -3,6 +3,7 @@
 use super::{Lab, Scenario, Topic};
 use crate::etcd::Wire;
 use crate::etcd::client::{self, Address, ClientId};
+use crate::k8s::IS_BUILT_IN;
 use crate::k8s::apiserver::authentication::{Authenticator, Keys, StaticToken};
 use crate::k8s::apiserver::{ApiServer, Config, Fact, Moment, Outbox, User};
 use crate::sim::{Effect, HostId, Prng};
@@ -15,7 +16,8 @@ pub struct ApiServers {
     first: HostId,
     seed: u64,
     names: Vec<String>,
-    config: Arc<Config>,
+    /// None in a world without any.
+    config: Option<Arc<Config>>,
     running: Vec<Option<Box<ApiServer>>>,
     /// How often each was started.
     starts: Vec<u32>,
@@ -34,21 +36,10 @@ const STARTS_MAX: u32 = 1 << 16;
 impl ApiServers {
     pub fn new(first: HostId, scenario: &Scenario, seed: u64) -> ApiServers {
         let names: Vec<String> = scenario.api_server_names().collect();
-        let admin = User {
-            name: "kubernetes-admin".to_owned(),
-            groups: ["kubeadm:cluster-admins", "system:masters", "system:authenticated"].map(str::to_owned).to_vec(),
-            ..User::default()
-        };
-        let authenticator = Authenticator {
-            token_file: [StaticToken { token: ADMIN_TOKEN.to_owned(), user: admin.into() }].into(),
-            service_accounts: signing_keys(seed).into(),
-            is_bootstrap_enabled: true,
-            is_anonymous_enabled: true,
-        };
         ApiServers {
             first,
             seed,
-            config: Config::new(authenticator).into(),
+            config: (IS_BUILT_IN && !names.is_empty()).then(|| config(seed).into()),
             running: vec![None; names.len()],
             starts: vec![0; names.len()],
             names,
@@ -82,6 +73,21 @@ impl ApiServers {
     }
 }
 
+/// What each of them is started with.
+fn config(seed: u64) -> Config {
+    let admin = User {
+        name: "kubernetes-admin".to_owned(),
+        groups: ["kubeadm:cluster-admins", "system:masters", "system:authenticated"].map(str::to_owned).to_vec(),
+        ..User::default()
+    };
+    Config::new(Authenticator {
+        token_file: [StaticToken { token: ADMIN_TOKEN.to_owned(), user: admin.into() }].into(),
+        service_accounts: signing_keys(seed).into(),
+        is_bootstrap_enabled: true,
+        is_anonymous_enabled: true,
+    })
+}
+
 /// By which the servers sign tokens of service accounts: the same key for all of them.
 fn signing_keys(seed: u64) -> Keys {
     let mut prng = Prng::stream(seed, "service account key");
@@ -100,10 +106,11 @@ impl Hash for ApiServers {
 impl Lab {
     pub(super) fn start_api_server(&mut self, host: HostId) {
         let Some(place) = self.api_servers.place(host) else { return };
-        if self.api_servers.running[place].is_some() || !self.sim.powered(host) {
+        if !IS_BUILT_IN || self.api_servers.running[place].is_some() || !self.sim.powered(host) {
             return;
         }
         let servers = &mut self.api_servers;
+        let Some(config) = servers.config.clone() else { return };
         servers.starts[place] += 1;
         let starts = servers.starts[place] % STARTS_MAX;
         let client = ClientId(CLIENTS + u32::from(host.0) * STARTS_MAX + starts);
@@ -115,7 +122,7 @@ impl Lab {
         let prng = Prng::stream(servers.seed, &format!("{name}/{starts}"));
         let at = Moment { now: self.sim.now(), event: self.sim.current() };
         let mut out = Outbox::default();
-        let server = ApiServer::start(&name, client, endpoints, servers.config.clone(), prng, at, &mut out);
+        let server = ApiServer::start(&name, client, endpoints, config, prng, at, &mut out);
         servers.running[place] = Some(server.into());
         self.perform_for_api_server(host, &mut out);
     }
@@ -129,7 +136,7 @@ impl Lab {
     pub(super) fn at_api_server(&mut self, host: HostId, act: impl FnOnce(&mut ApiServer, Moment, &mut Outbox)) {
         let at = Moment { now: self.sim.now(), event: self.sim.current() };
         let Some(place) = self.api_servers.place(host) else { return };
-        let Some(server) = &mut self.api_servers.running[place] else { return };
+        let Some(server) = self.api_servers.running[place].as_mut().filter(|_| IS_BUILT_IN) else { return };
         let mut out = Outbox::default();
         act(server, at, &mut out);
         self.perform_for_api_server(host, &mut out);

@@ -186,7 +186,7 @@ mod tests {
         let wrong = |text| Input::parse(text, &scenario).unwrap_err();
         assert_eq!(wrong("jump 1"), "unknown input \"jump\"; expected line, interrupt, end, fault, http or http-close");
         assert!(wrong("http 1 {}").starts_with("a request is [authority, method, target, headers, body]: "));
-        assert!(wrong("http x []").contains("not the number of a request"));
+        assert!(wrong("http-close x").contains("not the number of a request"));
         assert_eq!(wrong("line 9 ls"), "\"9\" is not a terminal; expected a number from 1 to 2");
         assert!(wrong("fault power-off mars").contains("mars"));
     }

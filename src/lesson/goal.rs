@@ -16,7 +16,7 @@ pub struct Goal {
 }
 
 /// The core of CEL, over facts.
-const LANGUAGE: Language = Language { names: &NAMES, functions: &[], is_full: false };
+pub const LANGUAGE: Language = Language { names: &NAMES, functions: &[], is_full: false };
 
 /// What a goal says of a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,13 +5,15 @@
 
 use crate::snapshots;
 use bytes::Bytes;
+use control_plane_lab::cel;
 use control_plane_lab::etcd::auth::token::{TokenKind, Tokens};
 use control_plane_lab::etcd::membership::ConfigChangeContext;
 use control_plane_lab::etcd::wal::{self, Encoder};
 use control_plane_lab::etcd::{Booted, InitialClusterState, Member, Moment, Note, Outbox};
 use control_plane_lab::lab::archive::Archive;
 use control_plane_lab::lab::{Input, Lab, Scenario};
-use control_plane_lab::lesson::{Catalog, catalog, cel, facts, format};
+use control_plane_lab::lesson::goal::LANGUAGE;
+use control_plane_lab::lesson::{Catalog, catalog, facts, format};
 use control_plane_lab::projection::terminal::{Screen, Window};
 use control_plane_lab::raft::{ConfState, Entry, EntryType, HardState, Index, PeerId, SnapshotMetadata, Term};
 use control_plane_lab::sim::{Disk, DiskProfile, Effect, EventId, HostId, Micros, Prng, SimTime};
@@ -490,7 +492,7 @@ fn read_catalog(input: &[u8]) {
 
 fn ask(input: &[u8]) {
     let lab = lived();
-    if let Ok(tree) = cel::parse(&text(input), &facts::NAMES) {
+    if let Ok(tree) = cel::parse(&text(input), &LANGUAGE) {
         let facts = facts::Facts::new(&lab, SimTime::ZERO);
         let outcome = cel::eval(&tree, &facts);
         assert!(outcome.spent <= cel::FUEL + 1);
