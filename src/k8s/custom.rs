@@ -19,7 +19,7 @@ mod validate;
 
 use serde_json::Value;
 
-pub use definition::{check, check_update, conditions, establish, prepare_create, prepare_update};
+pub use definition::{check, check_schemas, check_update, conditions, establish, prepare_create, prepare_update};
 pub use resource::Version;
 
 /// Whether a flag of a schema is set.

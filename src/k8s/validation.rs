@@ -29,6 +29,7 @@ mod workloads;
 
 use serde_json::{Map, Value};
 
+use super::custom;
 use super::meta::names;
 use super::meta::status::{FieldError, FieldErrorKind};
 use super::registry::Resource;
@@ -107,7 +108,10 @@ fn check(errors: &mut Errors, resource: &Resource, object: &Value) {
         ("coordination.k8s.io", _) => cluster::check_lease(errors, object),
         ("events.k8s.io", _) => cluster::check_event(errors, object, true),
         ("certificates.k8s.io", _) => certificates::check(errors, object),
-        ("apiextensions.k8s.io", _) => extensions::check_definition(errors, object),
+        ("apiextensions.k8s.io", _) => {
+            extensions::check_definition(errors, object);
+            errors.0.extend(custom::check_schemas(object));
+        }
         ("apiregistration.k8s.io", _) => extensions::check_api_service(errors, object),
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => admission::check_policy(errors, object),
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {

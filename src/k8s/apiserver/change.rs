@@ -130,14 +130,13 @@ impl ApiServer {
         write: &mut Write,
         live: Option<(Arc<Value>, bool)>,
     ) -> Result<Outcome, Status> {
-        let (mut applied, warnings) = write::applied(write)?;
+        let (applied, warnings) = write::applied(write)?;
         for warning in warnings {
             if !work.warnings.contains(&warning) {
                 work.warnings.push(warning);
             }
         }
         write::check_name(work, &applied)?;
-        metadata::place(&write.endpoint, &work.attributes, &mut applied, live.is_none())?;
         let api_version = write.endpoint.api_version();
         let resets = write.endpoint.resets(&work.attributes.subresource);
         let force = matches!(write.change, Change::Patch { force: true, .. });

@@ -17,7 +17,7 @@ use crate::etcd::http::HttpResponse;
 use crate::k8s::codec::{self, MediaType};
 use crate::k8s::managed;
 use crate::k8s::meta::status::{Qualified, Status};
-use crate::k8s::patch::{self, FieldValidation, PatchType};
+use crate::k8s::patch::{self, FieldValidation, PatchType, Patched};
 use crate::k8s::schema::Schema;
 use crate::k8s::{json, yaml};
 use crate::sim::Micros;
@@ -528,19 +528,11 @@ fn read_other(work: &Work, api_version: &str, kind: &str) -> Result<Value, Statu
     crate::k8s::typed::decode(schema, message, value).map(|decoded| decoded.value).map_err(unreadable)
 }
 
-/// The configuration of a server-side apply, and what its client is warned of.
+/// The configuration of a server-side apply as it came, and what its client is warned of. It is not brought into the form of
+/// its kind: what the form or a default adds, nobody applied, and a field that the kind lacks is refused where it is merged.
 pub fn applied(write: &Write) -> Result<(Value, Vec<String>), Status> {
     let Change::Patch { validation, body, .. } = &write.change else { return Err(Status::internal("no patch")) };
-    let (value, mut problems) = patch::read_applied(body, *validation)?;
-    let (value, unknown) = write.endpoint.typed(value)?;
-    let unknown: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
-    if *validation == FieldValidation::Strict && !unknown.is_empty() {
-        return Err(Status::bad_request(format!("error strict decoding patch: {}", unknown.join(", "))));
-    }
-    if *validation == FieldValidation::Warn {
-        problems.extend(unknown);
-    }
-    Ok((value, problems))
+    patch::read_applied(body, *validation)
 }
 
 /// The patched object, and what its client is warned of.
@@ -548,9 +540,18 @@ pub fn patched(write: &Write, current: &Value) -> Result<(Value, Vec<String>), S
     let Change::Patch { kind, validation, body, .. } = &write.change else {
         return Err(Status::internal("no patch"));
     };
-    let patched = patch::apply(Schema::kubernetes(), write.endpoint.message(), *kind, *validation, current, body)?;
-    let object = write.endpoint.fill(patched.object).map_err(Status::bad_request)?;
-    Ok((object, patched.problems))
+    let message = write.endpoint.message();
+    let patched = patch::apply(Schema::kubernetes(), message, *kind, *validation, current, body)?;
+    if message.is_some() {
+        let object = write.endpoint.fill(patched.object).map_err(Status::bad_request)?;
+        return Ok((object, patched.problems));
+    }
+    // What a custom resource's schema says is not known to the patch.
+    let shown = json::to_string(&patched.object);
+    let (object, unknown) = write.endpoint.typed(patched.object)?;
+    let settled = Patched { object, problems: patched.problems };
+    let settled = patch::settle(Ok(settled), unknown, &shown, *validation)?;
+    Ok((settled.object, settled.problems))
 }
 
 /// What a deletion comes to.

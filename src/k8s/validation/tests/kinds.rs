@@ -410,6 +410,10 @@ fn definitions() {
             "spec.names.listKind: Invalid value: \"Ship\": kind and listKind may not be the same",
         ],
     );
+    check(
+        &DEFINITION.replace("{type: object}", "{type: object, properties: {spec: {type: array}}}"),
+        &["spec.validation.openAPIV3Schema.properties[spec].items: Required value: must be specified"],
+    );
     let none = DEFINITION.replace("storage: true", "storage: false");
     let (resource, object) = super::read(&none);
     let errors: Vec<String> = super::create(resource, &object).iter().map(ToString::to_string).collect();
