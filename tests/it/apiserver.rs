@@ -576,3 +576,46 @@ fn open_api_documents() {
     assert_eq!(world.read("/openapi/v2", &[("Accept", "application/json;q=0.9, */*;q=0.8")]).status, 200);
     assert_eq!(world.read("/openapi/v3/apis/apps/v9", &[]).status, 404);
 }
+
+#[test]
+fn who_applies_owns_what_was_said_and_no_more() {
+    let mut world = World::new("members=1 apiservers=1", 12);
+    let mut wrong = ships();
+    wrong["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["crew"] = json!({"type": "array"});
+    let (status, refused) = world.ask("POST", DEFINITIONS, wrong);
+    assert_eq!(status, 422, "{refused}");
+    assert_eq!(world.ask("POST", DEFINITIONS, ships()).0, 201);
+    world.run(2_000);
+    let mut apply = |target: &str, manager: &str, body: Value| {
+        let target = format!("{target}?fieldManager={manager}");
+        let number = world.send(1, "PATCH", &target, "application/apply-patch+yaml", &body.to_string());
+        world.run(1_000);
+        let answer = &world.answers[&number];
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        (answer.head.as_ref().unwrap().status, body)
+    };
+    let ship =
+        |spec: Value| json!({"kind": "Ship", "apiVersion": "example.com/v1", "metadata": {"name": "a"}, "spec": spec});
+    let path = format!("{SHIPS}/a");
+    let (status, made) = apply(&path, "one", ship(json!({"masts": 3})));
+    assert_eq!((status, &made["spec"]), (201, &json!({"masts": 3, "flag": "none"})), "{made}");
+    let owned = &made["metadata"]["managedFields"];
+    assert_eq!(owned.as_array().map(Vec::len), Some(1), "{owned}");
+    assert_eq!(owned[0]["fieldsV1"], json!({"f:spec": {"f:masts": {}}}), "defaults belong to nobody");
+    let (status, conflict) = apply(&path, "two", ship(json!({"masts": 4})));
+    assert_eq!((status, &conflict["details"]["causes"][0]["field"]), (409, &json!(".spec.masts")), "{conflict}");
+    let (status, unknown) = apply(&path, "one", ship(json!({"sails": 4})));
+    assert_eq!(status, 500);
+    let said = unknown["message"].as_str().unwrap();
+    assert!(said.ends_with(".spec.sails: field not declared in schema"), "{said}");
+    let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"x": "y"}});
+    let (status, made) = apply(&format!("{CONFIG_MAPS}/c"), "one", config_map);
+    let fields = &made["metadata"]["managedFields"][0]["fieldsV1"];
+    assert_eq!((status, fields), (201, &json!({"f:data": {"f:x": {}}})), "{made}");
+    for nonsense in [json!(null), json!([]), json!({"metadata": 5}), json!({"metadata": {"name": 5}})] {
+        assert!((400..=500).contains(&apply(&path, "one", nonsense).0));
+    }
+    let (status, unknown) =
+        world.ask("PATCH", &format!("{path}?fieldValidation=Strict"), json!({"spec": {"sails": 9}}));
+    assert!(unknown["message"].as_str().unwrap().contains("unknown field \"spec.sails\""), "{status} {unknown}");
+}
