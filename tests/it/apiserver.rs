@@ -285,25 +285,25 @@ fn no_update_is_lost() {
     let (mut written, mut unknown, mut conflicts) = (0_u64, 0_u64, 0_u64);
     let first = world.lab.workstation().host().0 + 1;
     for round in 0..400_u64 {
-        for writer in 0..WRITERS {
+        for (writer, slot) in waiting.iter_mut().enumerate() {
             let server = (writer % 3) as u8 + 1;
-            let Some((number, is_write)) = waiting[writer] else {
+            let Some((number, is_write)) = *slot else {
                 if round < 300 {
-                    waiting[writer] = Some((world.send(server, "GET", &path, "", ""), false));
+                    *slot = Some((world.send(server, "GET", &path, "", ""), false));
                 }
                 continue;
             };
             let Some(answer) = world.answers.get(&number).filter(|answer| answer.over) else { continue };
             let status = answer.head.as_ref().map_or(0, |head| head.status);
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            waiting[writer] = None;
+            *slot = None;
             match (is_write, status) {
                 (false, 200) => {
                     let mut object = body;
                     let count: u64 = object["data"]["count"].as_str().unwrap().parse().unwrap();
                     object["data"]["count"] = (count + 1).to_string().into();
                     let number = world.send(server, "PUT", &path, "application/json", &object.to_string());
-                    waiting[writer] = Some((number, true));
+                    *slot = Some((number, true));
                 }
                 (true, 200) => written += 1,
                 (true, 409) => {

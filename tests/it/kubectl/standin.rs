@@ -151,8 +151,7 @@ impl StandIn {
     fn discovery(&self, path: &str, accept: &str) -> Reply {
         let aggregated = self.mode["discovery"] != "legacy" && accept.contains("as=APIGroupDiscoveryList");
         let groups = groups(self.mode["metrics"] != false);
-        let own: Vec<&(String, Vec<(String, Vec<Value>)>)> =
-            groups.iter().filter(|(group, _)| group.is_empty() == (path == "/api")).collect();
+        let own: Vec<&Group> = groups.iter().filter(|(group, _)| group.is_empty() == (path == "/api")).collect();
         if aggregated {
             let items: Vec<Value> = own
                 .iter()
@@ -750,9 +749,12 @@ fn kind_of(collection: &str, resource: &str) -> (String, String) {
     (api_version, kind.to_owned())
 }
 
+/// A group's name, and its versions with their resources.
+type Group = (String, Vec<(String, Vec<Value>)>);
+
 /// Groups, their versions, and resources as aggregated discovery has them.
-fn groups(with_metrics: bool) -> Vec<(String, Vec<(String, Vec<Value>)>)> {
-    let mut groups: Vec<(String, Vec<(String, Vec<Value>)>)> = Vec::new();
+fn groups(with_metrics: bool) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
     let mut add = |group: &str, version: &str, resource: Value| {
         let at = groups.iter().position(|(known, _)| known == group).unwrap_or_else(|| {
             groups.push((group.to_owned(), Vec::new()));
