@@ -13,6 +13,7 @@
 
 // What a program is, and what lies on its machine.
 pub mod files;
+pub mod line_diff;
 pub mod process;
 pub mod text;
 

@@ -5,9 +5,10 @@ use crate::etcd::mvcc::KvStore;
 use crate::lab::Lab;
 use crate::projection::stores::{self, Source};
 use crate::projection::words;
+use crate::shell::line_diff::LineDiff;
 use crate::sim::{HostId, SimTime};
 use bytes::Bytes;
-use similar::{ChangeTag, TextDiff};
+use similar::ChangeTag;
 
 /// Bytes of a value that are read as text, pretty-printed or compared.
 const TEXT_MAX: usize = 64 * 1024;
@@ -153,19 +154,19 @@ impl Diff {
             Text::None(_) => None,
         };
         let (old, new) = (line_by_line(text(&before.value))?, line_by_line(text(&after.value))?);
-        let compared = TextDiff::from_lines(&old, &new);
+        let compared = LineDiff::of(&old, &new, CONTEXT);
         let mut lines = Vec::new();
-        for (number, group) in compared.grouped_ops(CONTEXT).iter().enumerate() {
+        for (number, group) in compared.groups().enumerate() {
             if number > 0 {
                 lines.push(None);
             }
-            for change in group.iter().flat_map(|op| compared.iter_changes(op)) {
-                let kind = match change.tag() {
+            for (tag, line) in group {
+                let kind = match tag {
                     ChangeTag::Equal => Change::Same,
                     ChangeTag::Insert => Change::Added,
                     ChangeTag::Delete => Change::Removed,
                 };
-                lines.push(Some((kind, words::text(change.value().trim_end_matches('\n').as_bytes()))));
+                lines.push(Some((kind, words::text(line.trim_end_matches('\n').as_bytes()))));
             }
         }
         lines.truncate(LINES_MAX);

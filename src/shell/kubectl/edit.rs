@@ -15,6 +15,7 @@ use super::print::{self, Output, tidy};
 use super::write::{dry_run, marked};
 use crate::k8s::meta::time::{Precision, Time};
 use crate::k8s::{json as json_text, yaml};
+use crate::shell::line_diff::LineDiff;
 use crate::shell::printers::go::quote;
 
 const HEAD: &str = "# Please edit the object below. Lines beginning with a '#' will be ignored,\n# and an empty file will abort the edit. If an error occurs while saving this file will be\n# reopened with the relevant failures.\n#\n";
@@ -243,6 +244,6 @@ fn stamp(kube: &Kube) -> String {
 
 /// `diff -u`
 fn unified(before: &str, after: &str, from: &str, to: &str) -> String {
-    let diff = similar::TextDiff::from_lines(before, after);
-    diff.unified_diff().context_radius(3).header(from, to).to_string()
+    let diff = LineDiff::of(before, after, 3).to_string();
+    if diff.is_empty() { diff } else { format!("--- {from}\n+++ {to}\n{diff}") }
 }
