@@ -23,7 +23,7 @@ mod parse;
 use serde_json::Number;
 
 pub use eval::{Outcome, eval, eval_with};
-pub use parse::parse;
+pub use parse::{is_reserved, parse};
 
 /// Bytes of an expression.
 pub const SOURCE_MAX: usize = 4 << 10;

@@ -22,7 +22,11 @@ const MARKS: [&str; 25] = [
     "/", "%", "=",
 ];
 
-/// Names that the specification keeps for itself.
+/// Whether the specification keeps a name for itself; literals but `null` are no names to begin with.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 const RESERVED: [&str; 19] = [
     "as",
     "break",
@@ -549,7 +553,7 @@ impl Parser<'_> {
         };
         let name_at = self.at();
         let bound = match self.take() {
-            Token::Name(bound) if !RESERVED.contains(&bound.as_str()) => bound,
+            Token::Name(bound) if !is_reserved(&bound) => bound,
             token => {
                 let message = format!("unexpected {}; expected a name for each item: {name}(x, …)", shown(&token));
                 return Err(syntax(name_at, message));
@@ -580,7 +584,7 @@ impl Parser<'_> {
             return None;
         }
         let Token::Name(name) = self.peek().clone() else { return None };
-        if RESERVED.contains(&name.as_str()) {
+        if is_reserved(&name) {
             return None;
         }
         self.take();

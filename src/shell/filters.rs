@@ -597,10 +597,11 @@ type Read = Result<(Kind, Vec<String>), String>;
 fn grep(arguments: &[String]) -> Read {
     let mut options = Options::read(arguments, "e");
     options.only("grep", "ivcoFEnqw")?;
-    let text = match options.value('e') {
-        Some(text) => text.to_owned(),
-        None if options.rest.is_empty() => return Err("grep: usage: grep [-cEFinoqvw] PATTERN [FILE]...".to_owned()),
-        None => options.rest.remove(0),
+    let named: Vec<&str> = options.values.iter().map(|(_, text)| text.as_str()).collect();
+    let text = match named.is_empty() {
+        false => named.join("\n"),
+        true if options.rest.is_empty() => return Err("grep: usage: grep [-cEFinoqvw] PATTERN [FILE]...".to_owned()),
+        true => options.rest.remove(0),
     };
     let syntax = match (options.has('F'), options.has('E')) {
         (true, _) => Syntax::Fixed,

@@ -61,10 +61,13 @@ const PARTS_MAX: usize = 100_000;
 const WORK_MAX: usize = 20_000_000;
 
 impl Pattern {
+    /// Each line of the text is a pattern, and what fits one of them fits.
+    ///
     /// # Errors
     /// What is wrong with it, in grep's words.
     pub fn new(text: &str, syntax: Syntax, ignore_case: bool, whole_words: bool) -> Result<Pattern, String> {
-        let mut node = parse::parse(text, syntax)?;
+        let lines = text.split('\n').map(|line| parse::parse(line, syntax));
+        let mut node = Node::Either(lines.collect::<Result<_, String>>()?);
         if whole_words {
             node = Node::Row(vec![Node::Edge(Edge::NoWordBefore), node, Node::Edge(Edge::NoWordAfter)]);
         }

@@ -273,6 +273,21 @@ fn anonymous_users_are_refused_and_named() {
     assert!(said.contains("\"code\": 401"), "{said}");
 }
 
+/// A server whose etcd has no leader lives, is not well, and says which check failed.
+#[test]
+fn health_tells_of_etcd() {
+    let mut world = World::new("members=3 apiservers=1", 9);
+    let readyz = "curl -s 'http://apiserver-1:6443/readyz?verbose' | grep -e 'etcd ' -e check | tr '\\n' ' '";
+    assert_eq!(world.line(readyz), "[+]etcd ok readyz check passed ");
+    assert_eq!(world.line("kubectl get --raw /livez/etcd"), "ok");
+    for host in [0, 1] {
+        world.inflict(Fault::PowerOff { host: HostId(host) });
+    }
+    world.run(5_000);
+    assert_eq!(world.line(readyz), "[-]etcd failed: reason withheld readyz check failed ");
+    assert_eq!(world.line("curl -s 'http://apiserver-1:6443/livez?exclude=etcd'"), "ok");
+}
+
 /// Many writers count up one object through three servers, of which one after the other dies and returns.
 #[test]
 fn no_update_is_lost() {
@@ -461,6 +476,7 @@ fn ships() -> Value {
             "versions": [{
                 "name": "v1", "served": true, "storage": true,
                 "subresources": {"status": {}},
+                "selectableFields": [{"jsonPath": ".spec.flag"}],
                 "additionalPrinterColumns": [{"name": "Masts", "type": "integer", "jsonPath": ".spec.masts"}],
                 "schema": {"openAPIV3Schema": {
                     "type": "object",
@@ -506,6 +522,11 @@ fn definitions_come_and_go_with_their_objects() {
     let made: Value = serde_json::from_slice(&world.answers[&number].body).unwrap();
     assert_eq!(made["spec"], json!({"masts": 3, "flag": "none"}), "pruned, and filled in");
     assert_eq!(made.get("status"), None, "the status has a path of its own");
+    let selected = |world: &mut World, flag: &str| {
+        let (_, list) = world.ask("GET", &format!("{SHIPS}?fieldSelector=spec.flag%3D{flag}"), Value::Null);
+        list["items"].as_array().map(Vec::len)
+    };
+    assert_eq!((selected(&mut world, "none"), selected(&mut world, "pirate")), (Some(1), Some(0)));
     let (status, wrong) = world.ask("POST", SHIPS, ship("b", 0));
     assert_eq!(status, 422);
     assert!(wrong["message"].as_str().unwrap().contains("should be greater than or equal to 1"), "{wrong}");
@@ -523,6 +544,32 @@ fn definitions_come_and_go_with_their_objects() {
     assert_eq!(world.ask("GET", &format!("{DEFINITIONS}/ships.example.com"), Value::Null).0, 404);
     assert_eq!(world.ask("GET", SHIPS, Value::Null).0, 404);
     assert_eq!(world.line("etcdctl get --prefix /registry/example.com --keys-only"), "");
+}
+
+/// A job's pods stay when it is deleted by a request that does not say, and a volume's change of phase is given its moment.
+#[test]
+fn kinds_have_habits_of_their_own() {
+    let mut world = World::new("members=1 apiservers=1", 11);
+    let jobs = "/apis/batch/v1/namespaces/default/jobs";
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+    for name in ["a", "b"] {
+        let job = json!({"metadata": {"name": name}, "spec": {"template": template}});
+        assert_eq!(world.ask("POST", jobs, job).0, 201);
+    }
+    let (_, kept) = world.ask("DELETE", &format!("{jobs}/a"), Value::Null);
+    assert_eq!(kept["metadata"]["finalizers"], json!(["orphan"]), "{kept}");
+    world.ask("DELETE", &format!("{jobs}/b"), json!({"propagationPolicy": "Background"}));
+    assert_eq!(world.ask("GET", &format!("{jobs}/b"), Value::Null).0, 404);
+
+    let volumes = "/api/v1/persistentvolumes";
+    let volume = json!({"metadata": {"name": "v"}, "spec": {"capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}}});
+    let (status, made) = world.ask("POST", volumes, volume);
+    assert_eq!(status, 201, "{made}");
+    world.run(3_000);
+    let (_, changed) = world.ask("PATCH", &format!("{volumes}/v/status"), json!({"status": {"phase": "Available"}}));
+    let since = |volume: &Value| volume["status"]["lastPhaseTransitionTime"].as_str().map(str::to_owned);
+    assert!(since(&changed) > since(&made), "{changed}");
 }
 
 /// What a subresource may write is not what the whole object may become.

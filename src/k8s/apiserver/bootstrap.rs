@@ -88,11 +88,6 @@ impl ApiServer {
             out.wake(RETRY, Note::Bootstrap);
         }
     }
-
-    /// Whether etcd has answered what was asked of it last.
-    pub(super) fn is_etcd_reached(&self) -> bool {
-        self.caches().any(Cache::is_ready)
-    }
 }
 
 /// The collection that an object is created in.

@@ -123,7 +123,7 @@ impl Cached {
         Cached {
             key,
             revision,
-            json: endpoint.text(object).into(),
+            json: json::to_string(object).into(),
             labels: labels.into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect(),
             fields: endpoint.fields(object),
             is_stale,

@@ -100,6 +100,7 @@ impl ApiServer {
         let mut object = self.mutate(now, work, write, object, Some(old))?;
         if subresource != "binding" {
             endpoint.prepare_for_update(&subresource, &mut object, old);
+            endpoint.stamp(&mut object, old, now);
         }
         metadata::set(&mut object, "resourceVersion", metadata::text(old, "resourceVersion"));
         let object = self.settle(&endpoint, object)?;
@@ -108,7 +109,7 @@ impl ApiServer {
         if is_gone(&endpoint, &object) {
             return Ok(Outcome::Remove(object));
         }
-        if same_but_times(&object, old) && !is_stale {
+        if managed::is_same_but_for_times(&object, old) && !is_stale {
             return Ok(Outcome::Keep(old.as_ref().clone()));
         }
         Ok(Outcome::Update(object))
@@ -186,9 +187,7 @@ impl ApiServer {
         old: Option<&Arc<Value>>,
     ) -> Result<Value, Status> {
         let suffix = metadata::generated_name("", &mut self.prng);
-        let api_version = write.endpoint.api_version();
-        let options = Value::Null;
-        let mut review = self.review(now, work, write, Some(object), old, &options, &suffix, &api_version);
+        let mut review = self.review(now, work, write, Some(object), old, &suffix);
         let admitted = admission::mutate(&mut review);
         let object = review.object.take();
         match admitted {
@@ -221,8 +220,7 @@ impl ApiServer {
             let old = old.map(|old| &**old);
             escalation::check(&work.attributes, object, old, &self.config.authorizer, self)?;
         }
-        let (options, api_version) = (Value::Null, write.endpoint.api_version());
-        let mut review = self.review(now, work, write, object.cloned(), old, &options, "", &api_version);
+        let mut review = self.review(now, work, write, object.cloned(), old, "");
         // A deletion has no object that could be changed, but plugins of the first round may refuse it.
         let first = if object.is_none() { admission::mutate(&mut review).map(|_| ()) } else { Ok(()) };
         let judged = first.and_then(|()| admission::validate(&review));
@@ -246,7 +244,6 @@ impl ApiServer {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // What a review is made of.
     fn review<'a>(
         &'a self,
         now: Time,
@@ -254,9 +251,7 @@ impl ApiServer {
         write: &'a Write,
         object: Option<Value>,
         old: Option<&'a Arc<Value>>,
-        options: &'a Value,
         suffix: &'a str,
-        api_version: &'a str,
     ) -> Review<'a> {
         let operation = match (&object, old) {
             (Some(_), None) => Operation::Create,
@@ -266,11 +261,11 @@ impl ApiServer {
         Review {
             attributes: &work.attributes,
             operation,
-            api_version,
+            api_version: write.endpoint.api_version(),
+            options: options(write, work, operation),
             kind: write.endpoint.kind(),
             object,
             old: old.map(|old| &**old),
-            options,
             is_dry_run: write.dry_run,
             now,
             lister: self,
@@ -284,6 +279,35 @@ impl ApiServer {
         let _ = endpoint;
         Ok(object)
     }
+}
+
+/// How a request wants to be carried out, as policies see it: a patch counts as what it comes to.
+fn options(write: &Write, work: &Work, operation: Operation) -> Value {
+    let kind = match operation {
+        Operation::Create => "CreateOptions",
+        Operation::Update => "UpdateOptions",
+        Operation::Delete => "DeleteOptions",
+        Operation::Connect => return Value::Null,
+    };
+    let mut options = json!({"kind": kind, "apiVersion": "meta.k8s.io/v1"});
+    if let Change::Delete { options: asked } = &write.change {
+        if let Some(seconds) = asked.grace_period_seconds {
+            options["gracePeriodSeconds"] = seconds.into();
+        }
+        if let Some(policy) = asked.propagation {
+            options["propagationPolicy"] = format!("{policy:?}").into();
+        }
+    }
+    if write.dry_run {
+        options["dryRun"] = json!(["All"]);
+    }
+    for name in ["fieldManager", "fieldValidation"] {
+        let asked = work.query.get(name);
+        if !asked.is_empty() {
+            options[name] = asked.into();
+        }
+    }
+    options
 }
 
 /// What a plugin costs that has something to do with a request.
@@ -307,20 +331,6 @@ fn is_apply(write: &Write) -> bool {
 fn actor<'a>(now: Time, work: &'a Work, write: &'a Write, api_version: &'a str) -> Actor<'a> {
     let kind = write.endpoint.kind();
     Actor { manager: &write.manager, api_version, kind, subresource: &work.attributes.subresource, now }
-}
-
-/// Whether a write would change nothing but the times at which managers wrote. Upstream: `NewFieldManagedTimestampTransformer`.
-fn same_but_times(object: &Value, old: &Value) -> bool {
-    let timeless = |object: &Value| {
-        let mut object = object.clone();
-        for entry in object["metadata"]["managedFields"].as_array_mut().into_iter().flatten() {
-            if let Some(entry) = entry.as_object_mut() {
-                entry.shift_remove("time");
-            }
-        }
-        object
-    };
-    object == old || timeless(object) == timeless(old)
 }
 
 fn pass_validation(work: &mut Work, result: Result<(), Status>) -> Result<(), Status> {

@@ -43,6 +43,8 @@ pub struct Custom {
     is_namespaced: bool,
     pub has_status: bool,
     pub has_scale: bool,
+    /// Paths that field selectors may name, such as `.spec.color`.
+    selectable: Vec<String>,
 }
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -62,6 +64,7 @@ impl Custom {
             is_namespaced: version.is_namespaced(),
             has_status: version.has_status(),
             has_scale: version.scale().is_some(),
+            selectable: version.selectable_fields(),
             group,
             plural,
         }
@@ -360,11 +363,6 @@ impl Endpoint {
         matches!(self, Endpoint::BuiltIn(_)).then(head)
     }
 
-    /// The text that clients are given.
-    pub fn text(&self, object: &Value) -> String {
-        json::to_string(object)
-    }
-
     /// A list, or an object, as a table.
     pub fn table(&self, body: &Value, include: Include, now: Time) -> Value {
         match self {
@@ -384,7 +382,7 @@ impl Endpoint {
                     custom::prepare_create(object);
                 }
             }
-            Endpoint::Custom(custom) => strategy::custom::prepare_for_create(object, custom.has_status),
+            Endpoint::Custom(custom) => custom.schema().prepare_create(object),
         }
     }
 
@@ -392,8 +390,20 @@ impl Endpoint {
         match self {
             Endpoint::BuiltIn(resource) => strategy::prepare_for_update(resource, subresource, object, old),
             Endpoint::Custom(custom) => {
-                strategy::custom::prepare_for_update(subresource, object, old, custom.has_status);
+                strategy::keep_system_metadata(object, old);
+                match subresource {
+                    "status" => custom.schema().prepare_status(object, old),
+                    _ => custom.schema().prepare_update(object, old),
+                }
             }
+        }
+    }
+
+    /// Moments that a write is to tell and its client did not.
+    pub fn stamp(&self, object: &mut Value, old: &Value, now: Time) {
+        if let Endpoint::BuiltIn(resource) = self {
+            strategy::stamp_conditions(resource, object, old, now);
+            strategy::stamp_phase(resource, object, old, now);
         }
     }
 
@@ -433,7 +443,9 @@ impl Endpoint {
     pub fn convert_fields(&self, selector: fields::Selector) -> Result<fields::Selector, Status> {
         match self {
             Endpoint::BuiltIn(resource) => field_selectors::convert(resource, selector),
-            Endpoint::Custom(custom) => field_selectors::convert_custom(custom.is_namespaced, &[], selector),
+            Endpoint::Custom(custom) => {
+                field_selectors::convert_custom(custom.is_namespaced, &custom.selectable, selector)
+            }
         }
     }
 
@@ -441,7 +453,7 @@ impl Endpoint {
     pub fn fields(&self, object: &Value) -> BTreeMap<String, String> {
         match self {
             Endpoint::BuiltIn(resource) => field_selectors::of(resource, object),
-            Endpoint::Custom(custom) => field_selectors::of_custom(custom.is_namespaced, &[], object),
+            Endpoint::Custom(custom) => field_selectors::of_custom(custom.is_namespaced, &custom.selectable, object),
         }
     }
 
@@ -485,16 +497,12 @@ impl Endpoint {
 
     /// Whether a deletion is answered with what was deleted. Upstream: `ReturnDeletedObject`.
     pub fn returns_deleted(&self) -> bool {
-        let kinds = [
-            "pods",
-            "persistentvolumes",
-            "persistentvolumeclaims",
-            "podtemplates",
-            "resourcequotas",
-            "serviceaccounts",
-            "services",
-        ];
-        self.group().is_empty() && kinds.contains(&self.plural())
+        matches!(self, Endpoint::BuiltIn(resource) if strategy::returns_deleted_object(resource))
+    }
+
+    /// Whether dependents of what is deleted stay if the request does not say.
+    pub fn orphans_by_default(&self) -> bool {
+        matches!(self, Endpoint::BuiltIn(resource) if strategy::orphans_by_default(resource))
     }
 
     pub fn is_namespace(&self) -> bool {

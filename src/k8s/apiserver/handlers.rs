@@ -6,7 +6,7 @@ use super::negotiation::{self, Accepted, Clause, Media};
 use super::openapi::{CustomDocument, CustomKind};
 use super::server::{ApiServer, Moment};
 use super::work::{RequestId, Stage, Then, Work};
-use super::{Outbox, openapi, respond};
+use super::{Outbox, health, openapi, respond};
 use crate::etcd::http::HttpResponse;
 use crate::k8s::json;
 use crate::k8s::meta::status::{Qualified, Status};
@@ -36,6 +36,9 @@ impl ApiServer {
     /// A request has passed the gates.
     pub(super) fn handle(&mut self, at: Moment, id: RequestId, out: &mut Outbox) {
         let Some(work) = self.works.get(&id) else { return };
+        if health::parse(&work.attributes.path).is_some() {
+            return self.begin_health(at, id, out);
+        }
         if !work.attributes.is_resource {
             let response = self.non_resource(at, work);
             return self.finish(at, id, Micros(20), response, out);
@@ -82,7 +85,6 @@ impl ApiServer {
                 Some(json!({"paths": paths}))
             }
             ["version"] => Some(self.version()),
-            ["healthz" | "livez" | "readyz"] => return self.health(path, work),
             ["openapi", rest @ ..] => return openapi::answer(work, rest, &self.custom_documents(), at.now),
             ["api"] => return discover(work, served, true),
             ["apis"] => return discover(work, served, false),
@@ -134,29 +136,6 @@ impl ApiServer {
             "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
             "goVersion": "", "compiler": "rustc", "platform": "lab/wasm",
         })
-    }
-
-    /// Upstream: `healthz.handleRootHealth`.
-    fn health(&self, path: &str, work: &Work) -> HttpResponse {
-        let name = &path[1..];
-        let mut checks = vec![("ping", true), ("etcd", self.is_etcd_reached())];
-        if name == "readyz" {
-            checks.push(("informer-sync", self.caches().all(super::cache::Cache::is_ready)));
-        }
-        if name != "livez" {
-            checks.push(("poststarthook/rbac/bootstrap-roles", self.bootstrap.is_done()));
-        }
-        let ok = checks.iter().all(|(_, ok)| *ok);
-        let line = |(check, ok): &(&str, bool)| match ok {
-            true => format!("[+]{check} ok\n"),
-            false => format!("[-]{check} failed: reason withheld\n"),
-        };
-        let lines: String = checks.iter().map(line).collect();
-        match (ok, work.query.has("verbose")) {
-            (true, false) => respond::text(200, "ok"),
-            (true, true) => respond::text(200, &format!("{lines}{name} check passed\n")),
-            (false, _) => respond::text(500, &format!("{lines}{name} check failed\n")),
-        }
     }
 
     pub(super) fn accepted(&self, id: RequestId) -> Result<Accepted, Status> {

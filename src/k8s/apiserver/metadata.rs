@@ -211,9 +211,9 @@ impl DeleteOptions {
 }
 
 /// What a deletion does. `grace` is what the kind makes of the options' grace: none if it knows none.
-pub fn delete(object: &Value, options: &DeleteOptions, grace: Option<i64>, now: Time) -> Deletion {
+pub fn delete(object: &Value, propagation: Option<Propagation>, grace: Option<i64>, now: Time) -> Deletion {
     let mut marked = object.clone();
-    let wanted = garbage_finalizers(object, options.propagation);
+    let wanted = garbage_finalizers(object, propagation);
     let grace = grace.unwrap_or(0);
     if is_being_deleted(object) {
         let left = object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
@@ -247,6 +247,11 @@ pub fn delete(object: &Value, options: &DeleteOptions, grace: Option<i64>, now: 
         set(&mut marked, "finalizers", wanted);
     }
     Deletion::Later(marked)
+}
+
+/// Whether an object already says what is to become of its dependents.
+pub fn is_garbage_settled(object: &Value) -> bool {
+    finalizers(object).iter().any(|name| name == ORPHAN || name == FOREGROUND)
 }
 
 /// The finalizers by which the garbage collector is told what to do with dependents.

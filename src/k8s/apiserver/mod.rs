@@ -26,6 +26,7 @@ pub mod field_selectors;
 pub mod flow_control;
 mod gate;
 mod handlers;
+mod health;
 pub mod info;
 mod metadata;
 pub mod negotiation;

@@ -41,10 +41,6 @@ pub fn uid(object: &Value) -> &str {
     text(&object["metadata"], "uid")
 }
 
-pub fn is_deleting(object: &Value) -> bool {
-    !object["metadata"]["deletionTimestamp"].is_null()
-}
-
 pub fn annotation<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object["metadata"]["annotations"][name].as_str()
 }

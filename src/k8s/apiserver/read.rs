@@ -344,6 +344,7 @@ impl ApiServer {
     pub(super) fn stored(&mut self, at: Moment, id: RequestId, result: Result<Response, EtcdStatus>, out: &mut Outbox) {
         match self.works.get(&id).map(|work| &work.task) {
             Some(Task::Write(_)) => self.write_stored(at, id, result, out),
+            Some(Task::Health) => self.health_stored(at, id, result, out),
             Some(Task::Watch(_)) => self.watch_stored(at, id, result, out),
             Some(_) => self.read_stored(at, id, result, out),
             None => {}
@@ -370,7 +371,8 @@ pub fn too_large(revision: i64, current: i64, retry_seconds: u32) -> Status {
     status
 }
 
-fn metadata_name(key: &str) -> &str {
+/// The name at the end of a key.
+pub fn metadata_name(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or_default()
 }
 

@@ -17,7 +17,7 @@ use super::negotiation::Accepted;
 use super::read::too_large;
 use super::work::{Caller, Errand, Passed, RequestId, Task, Then, Work};
 use super::{Config, Fact, Note, Outbox};
-use super::{gate, respond};
+use super::{gate, health, respond};
 use crate::etcd::api::Response;
 use crate::etcd::client::{Address, Client, ClientEvent, ClientId, WatchKey};
 use crate::etcd::error::Status as EtcdStatus;
@@ -330,7 +330,8 @@ impl ApiServer {
             Then::Queue => self.queue(at, id, out),
             Then::Handle => self.handle(at, id, out),
             Then::Ask(request) => {
-                let left = Micros(REQUEST_TIMEOUT.0.saturating_sub(at.now.since(work.began).0).max(1));
+                let whole = if matches!(work.task, Task::Health) { health::TIMEOUT } else { REQUEST_TIMEOUT };
+                let left = Micros(whole.0.saturating_sub(at.now.since(work.began).0).max(1));
                 let call = self.with_etcd(out, |client, out| client.call(at.now, *request, left, out));
                 self.calls.insert(call, Pending::Work(id));
                 self.heed(at, out);

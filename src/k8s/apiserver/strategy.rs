@@ -6,7 +6,6 @@
 //! are set before `prepare_for_create`; addresses and ports of services are allocated after it and before validation.
 
 mod certificates;
-pub mod custom;
 mod jobs;
 pub mod pods;
 pub mod services;
@@ -129,21 +128,6 @@ pub fn grace_period(resource: &Resource, object: &Value, asked: Option<i64>) -> 
     ((resource.group, resource.name) == ("", "pods")).then(|| pods::grace_period(object, asked))
 }
 
-/// Fields that a write through this path cannot change, so that server-side apply gives nobody their ownership.
-pub fn reset_fields(resource: &Resource, subresource: &str) -> Vec<Vec<&'static str>> {
-    let own_metadata = ["deletionTimestamp", "ownerReferences"].map(|name| vec!["metadata", name]);
-    match (resource.group, resource.name, subresource) {
-        (_, _, "status") if resets_metadata(resource) => vec![vec!["metadata"], vec!["spec"]],
-        ("", "pods", "status") => [vec![vec!["spec"]], own_metadata.to_vec()].concat(),
-        ("apps", "deployments", "status") => vec![vec!["spec"], vec!["metadata", "labels"]],
-        (_, _, "status") => vec![vec!["spec"]],
-        ("certificates.k8s.io", _, "approval") => vec![vec!["spec"], vec!["status", "certificate"]],
-        ("certificates.k8s.io", ..) => vec![vec!["spec"], vec!["status"]],
-        _ if has_status(resource) => vec![vec!["status"]],
-        _ => Vec::new(),
-    }
-}
-
 /// Who asks for a certificate is who asks, whatever the request says.
 pub fn identify(resource: &Resource, object: &mut Value, user: &User) {
     if (resource.group, resource.name) == ("certificates.k8s.io", "certificatesigningrequests") {
@@ -206,7 +190,7 @@ fn resets_metadata(resource: &Resource) -> bool {
 }
 
 /// What an update can neither change nor forget.
-fn keep_system_metadata(object: &mut Value, old: &Value) {
+pub fn keep_system_metadata(object: &mut Value, old: &Value) {
     for name in ["generation", "creationTimestamp"] {
         keep(object, old, &format!("/metadata/{name}"));
     }

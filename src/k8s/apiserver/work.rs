@@ -106,6 +106,7 @@ pub enum Then {
 #[derive(Clone, Debug)]
 pub enum Task {
     None,
+    Health,
     Get(Get),
     List(List),
     Watch(Watch),

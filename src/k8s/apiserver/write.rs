@@ -4,9 +4,9 @@
 //! `handlers/{create,update,patch,delete}.go`.
 
 use super::endpoint::Endpoint;
-use super::metadata::{self, DeleteOptions, Deletion};
+use super::metadata::{self, DeleteOptions, Deletion, Propagation};
 use super::negotiation::{self, Accepted};
-use super::read::refused_by_etcd;
+use super::read::{metadata_name, refused_by_etcd};
 use super::server::{ApiServer, Behind, Moment};
 use super::storage::{self, Stored, Written};
 use super::work::{Caller, Change, Current, DeleteAll, Outcome, RequestId, Stage, Task, Then, Work, Write};
@@ -177,7 +177,7 @@ impl ApiServer {
     ) {
         let response = match result {
             Ok(response) => response,
-            Err(status) => return self.fail(at, id, &refused_write(&status), out),
+            Err(status) => return self.fail(at, id, &refused_by_etcd(&status), out),
         };
         let Some(Task::Write(write)) = self.works.get(&id).map(|work| &work.task) else { return };
         let endpoint = write.endpoint.clone();
@@ -390,19 +390,6 @@ fn charged(charge: &super::admission::QuotaCharge) -> (String, i64, Vec<u8>) {
     (key, revision, value)
 }
 
-fn metadata_name(key: &str) -> &str {
-    key.rsplit('/').next().unwrap_or_default()
-}
-
-/// A write that etcd refuses for its size is the client's fault.
-fn refused_write(status: &EtcdStatus) -> Status {
-    let mut refused = refused_by_etcd(status);
-    if refused.message.contains("request is too large") {
-        refused.message = format!("rpc error: code = {:?} desc = {}", status.code, status.message);
-    }
-    refused
-}
-
 fn check_size(body: &Bytes) -> Result<(), Status> {
     if body.len() > BODY_MAX {
         return Err(Status::request_entity_too_large(&format!("limit is {BODY_MAX}")));
@@ -569,11 +556,19 @@ pub fn deleted(
     if write.endpoint.is_definition() {
         return Ok(delete_definition(current, now));
     }
-    Ok(match metadata::delete(current, options, grace, now) {
+    let propagation = propagation(&write.endpoint, options, current);
+    Ok(match metadata::delete(current, propagation, grace, now) {
         Deletion::Now => Outcome::Remove(current.as_ref().clone()),
         Deletion::Later(marked) => Outcome::Update(marked),
         Deletion::Already => Outcome::Keep(current.as_ref().clone()),
     })
+}
+
+/// What becomes of dependents: as the request says, or as an earlier one did, or as the kind has it.
+/// Upstream: `shouldOrphanDependents`.
+fn propagation(endpoint: &Endpoint, options: &DeleteOptions, current: &Value) -> Option<Propagation> {
+    let is_settled = metadata::is_garbage_settled(current);
+    options.propagation.or_else(|| (!is_settled && endpoint.orphans_by_default()).then_some(Propagation::Orphan))
 }
 
 /// A definition goes when its objects have gone. Upstream: `REST.Delete` of `pkg/registry/customresourcedefinition`.

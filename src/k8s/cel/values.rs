@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Number, Value as Json};
 
-use crate::cel::{Object, Opaque, Sequence, Value};
+use crate::cel::{Object, Opaque, Sequence, Value, is_reserved};
 use crate::k8s::meta::quantity::Quantity;
 use crate::k8s::meta::time::{Precision, Time};
 
@@ -94,37 +94,13 @@ impl<'a> Object<'a> for Fields<'a> {
     }
 }
 
-/// Words that CEL keeps for itself.
-const KEPT: [&str; 20] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-];
-
 /// The name of a field that is escaped, if it is one.
 pub fn unescape(name: &str) -> Option<String> {
     if !name.contains("__") {
         return None;
     }
     let inner = name.strip_prefix("__").and_then(|name| name.strip_suffix("__"));
-    if let Some(word) = inner.filter(|word| KEPT.contains(word) || *word == "while") {
+    if let Some(word) = inner.filter(|word| is_reserved(word) || ["true", "false"].contains(word)) {
         return Some(word.to_owned());
     }
     let plain = name.replace("__dot__", ".").replace("__dash__", "-").replace("__slash__", "/");

@@ -68,6 +68,12 @@ impl<'d> Version<'d> {
         self.version["additionalPrinterColumns"].as_array().map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Paths that field selectors may name, such as `.spec.color`.
+    pub fn selectable_fields(&self) -> Vec<String> {
+        let fields = self.version["selectableFields"].as_array();
+        fields.into_iter().flatten().filter_map(|field| field["jsonPath"].as_str()).map(str::to_owned).collect()
+    }
+
     pub fn has_status(&self) -> bool {
         self.version["subresources"]["status"].is_object()
     }

@@ -102,6 +102,7 @@ fn variables_and_substitutions() {
 #[test]
 fn loops_are_left() {
     check("for i in 1 2 3; do if_not=$i; echo $i; break; echo no; done; echo $i $?", "1\n1 0\n", 0);
+    check("for i in 1 2 3; do echo $i; done | grep -e 3 -e 1", "1\n3\n", 0);
     check("for i in 1 2 3; do echo $i | grep -q 2 && continue; echo $i; done", "1\n3\n", 0);
     check("for i in 1 2; do for j in a b; do echo $i$j; break 2; done; echo no; done; echo $i", "1a\n1\n", 0);
     check("for i in 1 2; do for j in a b; do echo $i$j; continue 2; done; echo no; done", "1a\n2a\n", 0);

@@ -95,6 +95,7 @@ fn what_is_found_is_the_leftmost_and_longest() {
     assert_eq!(all("[a-z]+", "Ab 12 cD"), ["Ab", "cD"]);
     assert_eq!(all("a|ab|abc", "abcab"), ["abc", "ab"]);
     assert_eq!(all("x*", "aXXb"), ["XX"]);
+    assert_eq!(all("b$\nab", "abab"), ["ab", "ab"]);
     assert_eq!(all("^a", "aa"), ["a"]);
 }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::resources::{self, Amounts, pod_limits, pod_requests};
 use super::{Effect, Operation, Outcome, Review};
 use crate::k8s::apiserver::authorization::rbac::Errors;
-use crate::k8s::apiserver::object::{inner, is_deleting, list, text};
+use crate::k8s::apiserver::metadata::is_being_deleted;
+use crate::k8s::apiserver::object::{inner, list, text};
 use crate::k8s::meta::quantity::Quantity;
 
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
@@ -60,7 +61,7 @@ fn is_concerned(review: &Review) -> bool {
         && (review.attributes.subresource == "resize"
             || (review.attributes.subresource.is_empty() && review.operation == Operation::Create));
     let is_claim = review.is_whole("", "persistentvolumeclaims");
-    (is_pod || is_claim) && !is_deleting(review.object())
+    (is_pod || is_claim) && !is_being_deleted(review.object())
 }
 
 fn ranges(review: &Review) -> Vec<Arc<Value>> {

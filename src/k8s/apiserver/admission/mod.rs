@@ -53,14 +53,14 @@ pub struct Review<'a> {
     pub attributes: &'a Attributes,
     pub operation: Operation,
     /// Of the object: `apps/v1`.
-    pub api_version: &'a str,
+    pub api_version: String,
     pub kind: &'a str,
     /// What shall be stored, filled in and in the form of its kind; none for a deletion.
     pub object: Option<Value>,
     /// What is stored; none for a creation.
     pub old: Option<&'a Value>,
     /// `CreateOptions` and the like; null if there are none.
-    pub options: &'a Value,
+    pub options: Value,
     pub is_dry_run: bool,
     pub now: Time,
     pub lister: &'a dyn Lister,
@@ -121,7 +121,7 @@ pub fn mutate(review: &mut Review) -> Result<Vec<Step>, Box<Refusal>> {
     }
     if steps.iter().any(|step| step.is_changed) {
         let object = review.object.take();
-        review.object = object.map(|object| object::in_form(review.api_version, review.kind, object));
+        review.object = object.map(|object| object::in_form(&review.api_version, review.kind, object));
     }
     Ok(steps)
 }

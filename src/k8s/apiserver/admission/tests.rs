@@ -84,15 +84,14 @@ impl Request {
             name: if is_creation { String::new() } else { name(&object).to_owned() },
             ..Attributes::default()
         };
-        let api_version = text(&object, "apiVersion").to_owned();
         let mut review = Review {
             attributes: &attributes,
             operation: self.operation,
-            api_version: &api_version,
+            api_version: text(&object, "apiVersion").to_owned(),
             kind: resource.kind,
             object: (self.operation != Operation::Delete).then_some(object),
             old: self.old.as_ref(),
-            options: &Value::Null,
+            options: Value::Null,
             is_dry_run: false,
             now: Time { seconds: 1_800_000_000, nanos: 0 },
             lister: &self.objects,
@@ -500,11 +499,11 @@ fn what_is_no_object_does_no_harm() {
                     let mut review = Review {
                         attributes: &attributes,
                         operation: Operation::Create,
-                        api_version: "v1",
+                        api_version: "v1".to_owned(),
                         kind: "Pod",
                         object: Some(object.clone()),
                         old: Some(&object),
-                        options: &Value::Null,
+                        options: Value::Null,
                         is_dry_run: true,
                         now: Time::ZERO,
                         lister: &objects,

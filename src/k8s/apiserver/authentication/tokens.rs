@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::sync::Arc;
 
 use crate::k8s::apiserver::attributes::{Lister, User};
-use crate::k8s::apiserver::object::{is_deleting, text};
+use crate::k8s::apiserver::metadata::is_being_deleted;
+use crate::k8s::apiserver::object::text;
 use crate::k8s::meta::time::{Precision, Time};
 
 /// A line of `--token-auth-file`.
@@ -67,7 +68,7 @@ pub(super) fn bootstrap(token: &str, now: Time, lister: &dyn Lister) -> Option<U
         return None;
     }
     let secret = lister.get("", "secrets", "kube-system", &format!("bootstrap-token-{id}"))?;
-    let is_good = !is_deleting(&secret)
+    let is_good = !is_being_deleted(&secret)
         && text(&secret, "type") == "bootstrap.kubernetes.io/token"
         && data(&secret, "token-secret").as_deref() == Some(secret_part)
         && data(&secret, "token-id").as_deref() == Some(id)

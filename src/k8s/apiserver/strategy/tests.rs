@@ -225,25 +225,12 @@ fn definitions_remember_what_they_stored() {
 }
 
 #[test]
-fn custom_resources() {
-    let mut old = json!({"apiVersion": "b.c/v1", "kind": "A", "metadata": {"name": "a"}, "spec": 1, "status": 2});
-    custom::prepare_for_create(&mut old, true);
-    assert_eq!((old.get("status"), &old["metadata"]["generation"]), (None, &json!(1)));
-    let mut asked = old.clone();
-    asked["spec"] = 3.into();
-    asked["status"] = 4.into();
-    let mut main = asked.clone();
-    custom::prepare_for_update("", &mut main, &old, true);
-    assert_eq!((main.get("status"), &main["metadata"]["generation"]), (None, &json!(2)));
-    custom::prepare_for_update("status", &mut asked, &old, true);
-    assert_eq!((&asked["spec"], &asked["status"], &asked["metadata"]["generation"]), (&json!(1), &json!(4), &json!(1)));
-}
-
-#[test]
 fn which_kinds_may_what() {
     let find = |group, name| registry::resources().iter().find(|r| (r.group, r.name) == (group, name)).unwrap();
     assert!(allows_create_on_update(find("", "services")) && !allows_create_on_update(find("", "pods")));
     assert!(allows_unconditional_update(find("", "pods")));
     assert!(!allows_unconditional_update(find("coordination.k8s.io", "leases")));
+    assert!(returns_deleted_object(find("storage.k8s.io", "storageclasses")));
+    assert!(!returns_deleted_object(find("", "configmaps")));
     assert!(orphans_by_default(find("batch", "jobs")) && !orphans_by_default(find("apps", "deployments")));
 }

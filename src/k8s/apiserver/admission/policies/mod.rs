@@ -418,7 +418,7 @@ enum Unpublished {
 /// The request, as expressions see it: an `AdmissionRequest` without its objects.
 fn request(review: &Review) -> Value {
     let attributes = review.attributes;
-    let (group, version) = review.api_version.split_once('/').unwrap_or(("", review.api_version));
+    let (group, version) = review.api_version.split_once('/').unwrap_or(("", &review.api_version));
     let kind = json!({"group": group, "version": version, "kind": review.kind});
     let resource = json!({"group": attributes.group, "version": attributes.version, "resource": attributes.resource});
     let name = if attributes.name.is_empty() { name(review.object()) } else { &attributes.name };
