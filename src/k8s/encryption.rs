@@ -8,6 +8,7 @@
 mod ciphers;
 mod configuration;
 pub mod kms;
+pub mod plugin;
 #[cfg(test)]
 mod tests;
 
@@ -16,17 +17,19 @@ use kms::Kms;
 
 /// What every encrypted value begins with.
 pub const PREFIX: &str = "k8s:enc:";
+/// What is said when something encrypted is to be read as it is.
+pub const READ_BY_IDENTITY: &str = "identity transformer tried to read encrypted data";
 
 /// Fills a buffer with bytes that nobody foresees.
 pub type Entropy<'a> = &'a mut dyn FnMut(&mut [u8]);
 
 /// The providers of a resource, first the one that writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Transformer {
     pub providers: Vec<Provider>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
     /// As it is; refuses to read what is encrypted.
     Identity,
@@ -37,7 +40,7 @@ pub enum Provider {
     KmsV2(String),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cipher {
     /// Nothing guards a value's integrity.
     AesCbc,
@@ -46,7 +49,7 @@ pub enum Cipher {
     Secretbox,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     pub name: String,
     pub secret: Vec<u8>,
@@ -113,9 +116,7 @@ impl Provider {
     fn read(&self, rest: &[u8], key: &[u8], kms: &mut dyn Kms) -> Option<Result<Plain, String>> {
         let behind = |name: &str| rest.strip_prefix(name.as_bytes())?.strip_prefix(b":");
         match self {
-            Provider::Identity if rest.starts_with(PREFIX.as_bytes()) => {
-                Some(Err("identity transformer tried to read encrypted data".to_owned()))
-            }
+            Provider::Identity if rest.starts_with(PREFIX.as_bytes()) => Some(Err(READ_BY_IDENTITY.to_owned())),
             Provider::Identity => Some(Ok(Plain { value: rest.to_vec(), is_stale: false })),
             Provider::Keyed(cipher, keys) => Some(read_keyed(*cipher, keys, rest, key)),
             Provider::KmsV1(name) => behind(name).map(|rest| kms::read_v1(name, rest, key, kms)),

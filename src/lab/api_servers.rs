@@ -5,8 +5,9 @@ use crate::etcd::Wire;
 use crate::etcd::client::{self, Address, ClientId};
 use crate::k8s::IS_BUILT_IN;
 use crate::k8s::apiserver::authentication::{Authenticator, Keys, StaticToken};
-use crate::k8s::apiserver::{ApiServer, Config, Fact, Moment, Outbox, User};
-use crate::sim::{Effect, HostId, Prng};
+use crate::k8s::apiserver::{ApiServer, Config, Fact, Flags, Moment, Outbox, User};
+use crate::k8s::encryption::plugin::Plugins;
+use crate::sim::{Effect, Fault, HostId, Prng};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ pub struct ApiServers {
     running: Vec<Option<Box<ApiServer>>>,
     /// How often each was started.
     starts: Vec<u32>,
+    flags: Vec<Arc<Flags>>,
+    /// What guards the keys of encryption at rest.
+    plugins: Plugins,
 }
 
 /// `--service-account-issuer`, as kubeadm sets it.
@@ -42,6 +46,8 @@ impl ApiServers {
             config: (IS_BUILT_IN && !names.is_empty()).then(|| config(seed).into()),
             running: vec![None; names.len()],
             starts: vec![0; names.len()],
+            flags: vec![Arc::default(); names.len()],
+            plugins: Plugins { secret: seed, ..Plugins::default() },
             names,
         }
     }
@@ -99,7 +105,7 @@ fn signing_keys(seed: u64) -> Keys {
 /// What they were started with follows from the scenario and the seed.
 impl Hash for ApiServers {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.running, &self.starts).hash(state);
+        (&self.running, &self.starts, &self.flags, &self.plugins).hash(state);
     }
 }
 
@@ -110,7 +116,8 @@ impl Lab {
             return;
         }
         let servers = &mut self.api_servers;
-        let Some(config) = servers.config.clone() else { return };
+        let Some(config) = &servers.config else { return };
+        let config = Config { flags: servers.flags[place].as_ref().clone(), ..config.as_ref().clone() };
         servers.starts[place] += 1;
         let starts = servers.starts[place] % STARTS_MAX;
         let client = ClientId(CLIENTS + u32::from(host.0) * STARTS_MAX + starts);
@@ -122,9 +129,27 @@ impl Lab {
         let prng = Prng::stream(servers.seed, &format!("{name}/{starts}"));
         let at = Moment { now: self.sim.now(), event: self.sim.current() };
         let mut out = Outbox::default();
-        let server = ApiServer::start(&name, client, endpoints, config, prng, at, &mut out);
+        let mut server = ApiServer::start(&name, client, endpoints, config.into(), prng, at, &mut out);
+        server.heed_plugins(&servers.plugins);
         servers.running[place] = Some(server.into());
         self.perform_for_api_server(host, &mut out);
+    }
+
+    /// Starts the process of a machine with other flags.
+    pub(super) fn configure_api_server(&mut self, host: HostId, flags: Arc<Flags>) {
+        if let Some(place) = self.api_servers.place(host) {
+            self.api_servers.flags[place] = flags;
+            self.inflict(Fault::Restart { host });
+        }
+    }
+
+    /// A plugin has another key from now on.
+    pub(super) fn rotate_key(&mut self, plugin: &str) {
+        self.api_servers.plugins.rotate(plugin);
+        let plugins = self.api_servers.plugins.clone();
+        for host in self.api_servers.hosts() {
+            self.at_api_server(host, |server, _, _| server.heed_plugins(&plugins));
+        }
     }
 
     /// Ends the process of a machine that keeps its power.

@@ -9,7 +9,9 @@
 use crate::etcd::http::FetchEvent;
 use crate::etcd::{self, Booted, Cluster, InitialClusterState, Joined, Joiner, Member, MemberNote, Peer, Wire};
 use crate::raft::{EntryId, Index, PeerId, SnapshotMetadata, Storage as _};
+use crate::shell::process::Order;
 use crate::sim::{EventId, Fault, FileName, HostId, Part, SimTime, state_hash::StateHasher};
+use bytes::Bytes;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -40,7 +42,6 @@ pub use input::{Input, Logged};
 pub use scenario::Scenario;
 pub use timeline::Timeline;
 pub use witness::Witness;
-use workstation::Install;
 pub use workstation::{Terminal, Workstation};
 
 /// What hosts of this world tell themselves later.
@@ -549,8 +550,12 @@ impl Lab {
                 witness.heard.push_back((self.sim.now(), heard));
             }
         }
-        for install in desk.installs {
-            self.install(install);
+        for order in desk.orders {
+            match order {
+                Order::Install { host, wal, database } => self.install(host, wal, database),
+                Order::Configure { host, flags } => self.configure_api_server(host, flags),
+                Order::RotateKey { plugin } => self.rotate_key(&plugin),
+            }
         }
         for fault in desk.faults {
             let event = self.sim.current();
@@ -685,7 +690,7 @@ impl Lab {
     }
 
     /// Puts a data directory in the place of a member's, and starts the member from it.
-    fn install(&mut self, Install { host, wal, database }: Install) {
+    fn install(&mut self, host: HostId, wal: Bytes, database: Bytes) {
         if self.members.get(usize::from(host.0)).is_none() {
             return;
         }

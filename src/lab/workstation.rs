@@ -8,7 +8,7 @@ use crate::etcd::http::{Fetch, FetchEvent, HttpRequest};
 use crate::etcd::wire::{CallId, ConnId, Frame};
 use crate::etcd::{Cluster, Fact, Machine as Server, Outbox};
 use crate::shell::files::Files;
-use crate::shell::process::{Ask, Asks, CallError, Program as _, Tell, Token, Via};
+use crate::shell::process::{Ask, Asks, CallError, Order, Program as _, Tell, Token, Via};
 use crate::shell::{Machine, Shell};
 use crate::sim::{Fault, HostId, Micros, SimTime};
 use bytes::Bytes;
@@ -29,18 +29,11 @@ pub struct Desk {
     pub out: Outbox,
     pub timers: Vec<(Micros, TimerNote)>,
     pub faults: Vec<Fault>,
-    pub installs: Vec<Install>,
+    pub orders: Vec<Order>,
     /// What passed between programs and their clients.
     pub heard: Vec<Heard>,
     /// Something was written to a terminal.
     pub printed: bool,
-}
-
-/// A data directory for a machine.
-pub struct Install {
-    pub host: HostId,
-    pub wal: Bytes,
-    pub database: Bytes,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -172,6 +165,7 @@ impl Workstation {
         let machine = Machine {
             name: "workstation".to_owned(),
             hosts: scenario.host_names(),
+            api_servers: scenario.api_server_names().collect(),
             environment: match scenario.layout {
                 Layout::Machines => vec![("ETCDCTL_ENDPOINTS".to_owned(), endpoints.join(","))],
                 // etcdctl looks there by itself.
@@ -387,7 +381,7 @@ impl Workstation {
                 }
                 Ask::Edit { token, .. } => unedited.push(token),
                 Ask::Fault(fault) => desk.faults.push(fault),
-                Ask::Install { host, wal, database } => desk.installs.push(Install { host, wal, database }),
+                Ask::Order(order) => desk.orders.push(order),
                 // A terminal's shell outlives its programs.
                 Ask::Exit(_) => {}
             }

@@ -675,7 +675,7 @@ impl Shell {
                         self.write(id, &sink, text, &mut queue, asks);
                     }
                     Ask::Exit(status) => self.ended(id, status, &mut queue, asks),
-                    Ask::Fault(_) | Ask::Install { .. } => asks.push(want),
+                    Ask::Fault(_) | Ask::Order(_) => asks.push(want),
                     Ask::WatchProgress { token } => {
                         if let Some(token) = self.routed(id, token) {
                             asks.push(Ask::WatchProgress { token });

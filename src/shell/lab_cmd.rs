@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::Machine;
 use super::etcdutl::{DATABASE, WAL, WAL_SEGMENT};
-use super::process::{Ask, Asks, Program, Tell};
+use super::process::{Ask, Asks, Order, Program, Tell};
+use crate::k8s::apiserver::Flags;
 use crate::sim::{Fault, SimTime};
 
 /// Verb, arguments and what it does: for help and completion.
@@ -18,6 +19,8 @@ pub const VERBS: &[(&str, &str, &str)] = &[
     ("kill", "HOST", "kill the process; the machine stays on, so whoever knocks is refused"),
     ("start", "HOST", "start the process, if it does not run"),
     ("install", "HOST DIRECTORY", "put a restored data directory in the place of the process's own, and start it"),
+    ("flags", "HOST [--FLAG=VALUE …]", "start the API server anew with these flags, and no others"),
+    ("rotate-key", "PLUGIN", "give a plugin of encryption at rest (kms) another key"),
     ("wipe", "HOST", "kill the process and delete its data directory"),
     ("join", "HOST", "delete the data directory and start etcd with --initial-cluster-state=existing"),
     ("cut", "A B [--one-way]", "nothing passes between A and B, or only not from A to B"),
@@ -54,7 +57,21 @@ impl LabCommand {
         let read = |path: String| asks.files.read(&path).map_err(|error| format!("{path}: {error}"));
         let wal = read(format!("{directory}/{WAL}/{WAL_SEGMENT}"))?;
         let database = read(format!("{directory}/{DATABASE}"))?;
-        Ok(Ask::Install { host, wal, database })
+        Ok(Ask::Order(Order::Install { host, wal, database }))
+    }
+
+    fn configure(&self, host: &str, words: &[&str], asks: &Asks) -> Result<Ask, String> {
+        let known = &self.machine.api_servers;
+        if !known.iter().any(|server| server == host) {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(format!("there is no API server \"{host}\"; this world has {known}"));
+        }
+        let host = self.machine.host(host).ok_or_else(|| format!("there is no host \"{host}\""))?;
+        let read = |path: &str| {
+            let bytes = asks.files.read(path).map_err(|error| format!("{path}: {error}"))?;
+            String::from_utf8(bytes.to_vec()).map_err(|_| format!("{path}: not text"))
+        };
+        Ok(Ask::Order(Order::Configure { host, flags: Flags::parse(words, read)?.into() }))
     }
 }
 
@@ -73,16 +90,9 @@ impl Program for LabCommand {
                 asks.extend(self.machine.hosts.iter().map(|host| Ask::Stdout(format!("{host}\n"))));
                 0
             }
-            ["install", host, directory] => match self.install(host, directory, asks) {
-                Ok(install) => {
-                    asks.push(install);
-                    0
-                }
-                Err(message) => {
-                    asks.push(Ask::Stderr(format!("lab: {message}\n")));
-                    1
-                }
-            },
+            ["install", host, directory] => give(self.install(host, directory, asks), asks),
+            ["flags", host, words @ ..] => give(self.configure(host, words, asks), asks),
+            ["rotate-key", plugin] => give(Ok(Ask::Order(Order::RotateKey { plugin: (*plugin).to_owned() })), asks),
             words => match Fault::parse(words, &|name| self.machine.host(name)) {
                 Ok(fault) => {
                     asks.push(Ask::Fault(fault));
@@ -95,6 +105,20 @@ impl Program for LabCommand {
             },
         };
         asks.push(Ask::Exit(status));
+    }
+}
+
+/// Gives an order, or says why there is none.
+fn give(order: Result<Ask, String>, asks: &mut Asks) -> i32 {
+    match order {
+        Ok(order) => {
+            asks.push(order);
+            0
+        }
+        Err(message) => {
+            asks.push(Ask::Stderr(format!("lab: {message}\n")));
+            1
+        }
     }
 }
 

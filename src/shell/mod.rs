@@ -52,6 +52,8 @@ pub struct Machine {
     pub name: String,
     /// Every host of the world by its [`crate::sim::HostId`].
     pub hosts: Vec<String>,
+    /// Those of them that run API servers.
+    pub api_servers: Vec<String>,
     /// Client addresses of the members as `host:port`, for completion.
     pub endpoints: Vec<String>,
     /// Exported variables of a new shell.

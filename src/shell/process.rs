@@ -9,8 +9,10 @@ use crate::etcd::api::{LeaseKeepAliveResponse, Request, Response, WatchCreateReq
 use crate::etcd::client::Credentials;
 use crate::etcd::error::Status;
 use crate::etcd::http::{FetchEvent, HttpRequest};
+use crate::k8s::apiserver::Flags;
 use crate::sim::{HostId, Micros, SimTime};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Names a call, a watch or a timer within one program. The program chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,14 +82,20 @@ pub enum Ask {
     },
     /// The learner's hand on the machines: see `sim::fault`.
     Fault(crate::sim::fault::Fault),
-    /// Gives a machine this write-ahead log and this database in the place of its own, and starts its member.
-    Install {
-        host: HostId,
-        wal: Bytes,
-        database: Bytes,
-    },
+    /// What the learner's hand does besides faults.
+    Order(Order),
     /// The program has ended.
     Exit(i32),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Gives a machine this write-ahead log and this database in the place of its own, and starts its member.
+    Install { host: HostId, wal: Bytes, database: Bytes },
+    /// Starts the API server of a machine anew with these flags.
+    Configure { host: HostId, flags: Arc<Flags> },
+    /// Gives a plugin that guards keys another key.
+    RotateKey { plugin: String },
 }
 
 /// What is told to a program.
@@ -143,7 +151,7 @@ impl Ask {
             | Ask::Http { token, .. }
             | Ask::Sleep { token, .. }
             | Ask::Edit { token, .. } => Some(*token),
-            Ask::Stdout(_) | Ask::Stderr(_) | Ask::Fault(_) | Ask::Install { .. } | Ask::Exit(_) => None,
+            Ask::Stdout(_) | Ask::Stderr(_) | Ask::Fault(_) | Ask::Order(_) | Ask::Exit(_) => None,
         }
     }
 
@@ -159,7 +167,7 @@ impl Ask {
             | Ask::Http { token, .. }
             | Ask::Sleep { token, .. }
             | Ask::Edit { token, .. } => *token = new,
-            Ask::Stdout(_) | Ask::Stderr(_) | Ask::Fault(_) | Ask::Install { .. } | Ask::Exit(_) => {}
+            Ask::Stdout(_) | Ask::Stderr(_) | Ask::Fault(_) | Ask::Order(_) | Ask::Exit(_) => {}
         }
         self
     }

@@ -1,5 +1,6 @@
 //! One integration binary.
 mod apiserver;
+mod at_rest;
 mod conformance;
 mod datadriven;
 mod disasters;

@@ -5,6 +5,7 @@
 //!
 //! Upstream: `k8s.io/apiserver/pkg/storage/cacher` (`Cacher`, `watchCache`, `cacheWatcher`).
 
+use super::Flags;
 use super::endpoint::Endpoint;
 use super::selection::Selection;
 use crate::k8s::json;
@@ -156,14 +157,15 @@ impl Hash for Cache {
 }
 
 impl Cache {
-    pub fn new(endpoint: Endpoint) -> Cache {
+    pub fn new(endpoint: Endpoint, flags: &Flags) -> Cache {
+        let capacity_min = flags.watch_cache_size(endpoint.group(), endpoint.plural());
         Cache {
             prefix: endpoint.list_prefix("").into(),
             endpoint,
             state: CacheState::Listing,
             objects: OrdMap::new(),
             events: Vector::new(),
-            capacity: CAPACITY_MIN,
+            capacity: capacity_min,
             revision: 0,
             listed_at: 0,
             watchers: BTreeMap::new(),

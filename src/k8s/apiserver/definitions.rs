@@ -96,7 +96,7 @@ impl ApiServer {
             if !self.sources.contains(&name) {
                 self.sources.push(name.clone());
             }
-            self.caches.insert(name.clone(), Cache::new(stored));
+            self.caches.insert(name.clone(), Cache::new(stored, &self.config.flags));
             self.list_cache(at, &name, None, out);
         } else if let Some(cache) = self.caches.get_mut(&name)
             && cache.endpoint != stored

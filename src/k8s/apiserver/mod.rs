@@ -11,6 +11,7 @@ use authorization::Authorizer;
 use std::sync::Arc;
 
 pub mod admission;
+mod at_rest;
 mod attributes;
 pub mod authentication;
 pub mod authorization;
@@ -23,6 +24,7 @@ mod definitions;
 pub mod discovery;
 pub mod endpoint;
 pub mod field_selectors;
+pub mod flags;
 pub mod flow_control;
 mod gate;
 mod handlers;
@@ -50,6 +52,7 @@ pub mod work;
 mod write;
 
 pub use attributes::{Attributes, Decision, Lister, User};
+pub use flags::Flags;
 pub use server::{ApiServer, Moment};
 
 /// What an API server was started with: its flags and files.
@@ -57,8 +60,7 @@ pub use server::{ApiServer, Moment};
 pub struct Config {
     /// How many requests it works on at one moment.
     pub processors: usize,
-    /// `--max-requests-inflight` and `--max-mutating-requests-inflight` together.
-    pub seats: u32,
+    pub flags: Flags,
     pub authenticator: Authenticator,
     pub authorizer: Authorizer,
     /// Who the server is to itself: `system:apiserver`.
@@ -71,7 +73,7 @@ impl Config {
             User { name: "system:apiserver".to_owned(), groups: vec!["system:masters".to_owned()], ..User::default() };
         Config {
             processors: 2,
-            seats: 600,
+            flags: Flags::default(),
             authenticator,
             authorizer: Authorizer::default(),
             own_user: own_user.into(),

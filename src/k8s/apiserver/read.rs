@@ -329,18 +329,6 @@ impl ApiServer {
         self.finish(at, id, Micros(20 + found.len() as u64 * 2), response, out);
     }
 
-    /// An object of etcd, and whether it is to be written anew.
-    pub(super) fn decode(
-        &self,
-        endpoint: &Endpoint,
-        stored: &storage::Stored,
-    ) -> Result<(serde_json::Value, bool), Status> {
-        let decoded = endpoint.decode(&stored.value, stored.revision);
-        let key = String::from_utf8_lossy(&stored.key);
-        let object = decoded.map_err(|error| Status::internal(&format!("unable to decode {key}: {error}")))?;
-        Ok((object, false))
-    }
-
     pub(super) fn stored(&mut self, at: Moment, id: RequestId, result: Result<Response, EtcdStatus>, out: &mut Outbox) {
         match self.works.get(&id).map(|work| &work.task) {
             Some(Task::Write(_)) => self.write_stored(at, id, result, out),

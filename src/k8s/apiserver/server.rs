@@ -9,6 +9,7 @@
 //! A request is a [`Work`]. The stages of a step are computed at once and then passed one by one, each when its simulated
 //! cost is spent, so that they can be seen, and stepped, one by one.
 
+use super::at_rest::Vault;
 use super::cache::{Cache, CacheState, WatcherId};
 use super::endpoint::Endpoint;
 use super::flow_control::FlowControl;
@@ -61,6 +62,7 @@ pub struct ApiServer {
     pub(super) custom: BTreeMap<String, Vec<Endpoint>>,
     pub(super) is_looking_again: bool,
     pub(super) seats: FlowControl,
+    pub(super) vault: Vault,
     pub(super) prng: Prng,
     /// When each of its processors is free.
     processors: Vec<SimTime>,
@@ -103,10 +105,11 @@ impl ApiServer {
         at: Moment,
         out: &mut Outbox,
     ) -> ApiServer {
-        let caches =
-            Endpoint::stored().into_iter().map(|endpoint| (Arc::from(endpoint.prefix()), Cache::new(endpoint)));
+        let caches = Endpoint::stored()
+            .into_iter()
+            .map(|endpoint| (Arc::from(endpoint.prefix()), Cache::new(endpoint, &config.flags)));
         let caches: BTreeMap<Arc<str>, Cache> = caches.collect();
-        let seats = FlowControl::new(config.seats);
+        let seats = FlowControl::new(config.flags.seats());
         let mut server = ApiServer {
             name: name.into(),
             processors: vec![SimTime::default(); config.processors.max(1)],
@@ -125,6 +128,7 @@ impl ApiServer {
             custom: BTreeMap::new(),
             is_looking_again: false,
             seats,
+            vault: Vault::default(),
             prng,
         };
         out.fact(Fact::Started);
@@ -442,7 +446,7 @@ impl ApiServer {
 impl Hash for ApiServer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.name, &self.listener, &self.etcd, self.requests).hash(state);
-        (&self.calls, self.works.len(), self.watches.len(), &self.processors, &self.seats).hash(state);
+        (&self.calls, self.works.len(), self.watches.len(), &self.processors, &self.seats, &self.vault).hash(state);
         self.caches.values().for_each(|cache| cache.hash(state));
     }
 }

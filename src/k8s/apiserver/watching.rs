@@ -78,7 +78,9 @@ impl ApiServer {
         let Ok(response) = result else { return self.rest(prefix, out) };
         let page = storage::page(response);
         let Some(endpoint) = self.caches.get(prefix).map(|cache| cache.endpoint.clone()) else { return };
-        let objects: Vec<Cached> = page.entries.iter().filter_map(|stored| self.cached(&endpoint, stored)).collect();
+        let objects: Result<Vec<Cached>, Status> =
+            page.entries.iter().map(|stored| self.cached(&endpoint, stored)).collect();
+        let Ok(objects) = objects else { return self.rest(prefix, out) };
         let Some(cache) = self.caches.get_mut(prefix) else { return };
         // Of several pages, the first one's revision is that of all.
         let revision =
@@ -109,11 +111,12 @@ impl ApiServer {
         self.begin_bootstrap(at, out);
     }
 
-    /// An object as its cache keeps it. What cannot be read is left out, as upstream's reflector fails on it.
-    fn cached(&self, endpoint: &Endpoint, stored: &Stored) -> Option<Cached> {
-        let (object, is_stale) = self.decode(endpoint, stored).ok()?;
+    /// An object as its cache keeps it. A cache that cannot read one of its objects begins anew until it can, as upstream's
+    /// reflector does.
+    fn cached(&self, endpoint: &Endpoint, stored: &Stored) -> Result<Cached, Status> {
+        let (object, is_stale) = self.decode(endpoint, stored)?;
         let key: Arc<str> = String::from_utf8_lossy(&stored.key).into();
-        Some(Cached::new(endpoint, key, stored.revision, &object, is_stale))
+        Ok(Cached::new(endpoint, key, stored.revision, &object, is_stale))
     }
 
     /// The cache begins anew a little later; whoever watched it must watch again.
@@ -157,10 +160,13 @@ impl ApiServer {
 
     fn cache_changed(&mut self, at: Moment, prefix: &Arc<str>, stored: Stored, is_delete: bool, out: &mut Outbox) {
         let Some(endpoint) = self.caches.get(prefix).map(|cache| cache.endpoint.clone()) else { return };
-        let object = if is_delete { None } else { self.cached(&endpoint, &stored) };
-        if object.is_none() && !is_delete {
-            return;
-        }
+        let object = match is_delete {
+            true => None,
+            false => match self.cached(&endpoint, &stored) {
+                Ok(object) => Some(object),
+                Err(_) => return self.rest(prefix, out),
+            },
+        };
         let key = String::from_utf8_lossy(&stored.key).into_owned();
         let Some(cache) = self.caches.get_mut(prefix) else { return };
         let Some(event) = cache.change(&key, stored.revision, object, at.now) else { return };

@@ -3,6 +3,7 @@
 //! Upstream: `Store.Create`, `Store.Update` and `Store.Delete` of the generic registry, `GuaranteedUpdate` of etcd3's store,
 //! `handlers/{create,update,patch,delete}.go`.
 
+use super::admission::QuotaCharge;
 use super::endpoint::Endpoint;
 use super::metadata::{self, DeleteOptions, Deletion, Propagation};
 use super::negotiation::{self, Accepted};
@@ -11,7 +12,7 @@ use super::server::{ApiServer, Behind, Moment};
 use super::storage::{self, Stored, Written};
 use super::work::{Caller, Change, Current, DeleteAll, Outcome, RequestId, Stage, Task, Then, Work, Write};
 use super::{Outbox, definitions, options, questions, respond, scale};
-use crate::etcd::api::Response;
+use crate::etcd::api::{Request, Response};
 use crate::etcd::error::Status as EtcdStatus;
 use crate::etcd::http::HttpResponse;
 use crate::k8s::codec::{self, MediaType};
@@ -125,43 +126,61 @@ impl ApiServer {
         work.task = Task::Write(write);
         self.works.insert(id, work);
         match changed {
-            // What was read from the cache may have been too old to judge.
-            Err(_) if is_cached => self.read_current(at, id, out),
+            // What was read from the cache may have been too old to judge, or to be as etcd should have it.
+            Err(_) | Ok(Outcome::Keep(_)) if is_cached => self.read_current(at, id, out),
             Err(status) => self.fail(at, id, &status, out),
             Ok(_) => self.persist(at, id, out),
         }
     }
 
     fn persist(&mut self, at: Moment, id: RequestId, out: &mut Outbox) {
-        let Some(work) = self.works.get_mut(&id) else { return };
-        let Task::Write(write) = &work.task else { return };
-        let revision = write.current.as_ref().map_or(0, |current| current.revision);
-        if let Some(charge) = write.charges.front().filter(|_| !write.dry_run) {
-            let (key, revision, value) = charged(charge);
-            let said = format!("{key} is charged if it is still at revision {revision}");
-            work.pass(Stage::Storage, Micros(20), said);
-            work.then = Then::Ask(storage::update(&key, revision, value.into(), 0).into());
-            return self.go_on(at, id, out);
+        let Some(Task::Write(write)) = self.works.get_mut(&id).map(|work| &mut work.task) else { return };
+        if let Some(charge) = write.charges.front().filter(|_| !write.dry_run).cloned() {
+            let asked = self.charge(&charge);
+            return self.ask_storage(at, id, asked, out);
         }
         if write.dry_run || matches!(write.outcome, Outcome::Keep(_) | Outcome::None) {
             return self.write_done(at, id, None, out);
         }
-        let (key, encoded) = match &write.outcome {
-            Outcome::Create(object) | Outcome::Update(object) => (write.key.clone(), write.endpoint.encode(object)),
-            _ => (write.key.clone(), Ok(Vec::new())),
+        let (endpoint, key) = (write.endpoint.clone(), write.key.clone());
+        let revision = write.current.as_ref().map_or(0, |current| current.revision);
+        let outcome = std::mem::replace(&mut write.outcome, Outcome::None);
+        let asked = match &outcome {
+            Outcome::Create(object) => self
+                .encode(&endpoint, &key, object)
+                .map(|value| (storage::create(&key, value, 0), format!("{key} is created if it does not exist"))),
+            Outcome::Update(object) => self.encode(&endpoint, &key, object).map(|value| {
+                let said = format!("{key} is written if it is still at revision {revision}");
+                (storage::update(&key, revision, value, 0), said)
+            }),
+            _ => {
+                Ok((storage::delete(&key, revision), format!("{key} is deleted if it is still at revision {revision}")))
+            }
         };
-        let value = match encoded {
-            Ok(value) => Bytes::from(value),
-            Err(error) => return self.fail(at, id, &Status::internal(&error), out),
+        if let Some(Task::Write(write)) = self.works.get_mut(&id).map(|work| &mut work.task) {
+            write.outcome = outcome;
+        }
+        self.ask_storage(at, id, asked, out);
+    }
+
+    /// A quota is written with what this request takes of it, if it is still as it was when that was reckoned.
+    fn charge(&mut self, charge: &QuotaCharge) -> Result<(Request, String), Status> {
+        let mut quota = charge.quota.as_ref().clone();
+        quota["status"]["used"] = charge.used.clone();
+        let endpoint = Endpoint::stored_as("", "resourcequotas").expect("quotas are a resource of the registry");
+        let key = endpoint.key(metadata::text(&quota, "namespace"), metadata::text(&quota, "name"));
+        let revision = metadata::text(&quota, "resourceVersion").parse().unwrap_or(0);
+        let value = self.encode(&endpoint, &key, &quota)?;
+        let said = format!("{key} is charged if it is still at revision {revision}");
+        Ok((storage::update(&key, revision, value, 0), said))
+    }
+
+    fn ask_storage(&mut self, at: Moment, id: RequestId, asked: Result<(Request, String), Status>, out: &mut Outbox) {
+        let (request, said) = match asked {
+            Ok(asked) => asked,
+            Err(status) => return self.fail(at, id, &status, out),
         };
-        let (request, said) = match &write.outcome {
-            Outcome::Create(_) => (storage::create(&key, value, 0), format!("{key} is created if it does not exist")),
-            Outcome::Update(_) => (
-                storage::update(&key, revision, value, 0),
-                format!("{key} is written if it is still at revision {revision}"),
-            ),
-            _ => (storage::delete(&key, revision), format!("{key} is deleted if it is still at revision {revision}")),
-        };
+        let Some(work) = self.works.get_mut(&id) else { return };
         work.pass(Stage::Storage, Micros(20), said);
         work.then = Then::Ask(request.into());
         self.go_on(at, id, out);
@@ -377,17 +396,6 @@ impl ApiServer {
         let response = respond::value(200, &items, all.list.accepted.media, work);
         self.finish(at, id, Micros(20), response, out);
     }
-}
-
-/// A quota's key, the revision that it must still be at, and its value after a charge.
-fn charged(charge: &super::admission::QuotaCharge) -> (String, i64, Vec<u8>) {
-    let mut quota = charge.quota.as_ref().clone();
-    quota["status"]["used"] = charge.used.clone();
-    let endpoint = Endpoint::stored_as("", "resourcequotas").expect("quotas are a resource of the registry");
-    let key = endpoint.key(metadata::text(&quota, "namespace"), metadata::text(&quota, "name"));
-    let revision = metadata::text(&quota, "resourceVersion").parse().unwrap_or(0);
-    let value = endpoint.encode(&quota).unwrap_or_default();
-    (key, revision, value)
 }
 
 fn check_size(body: &Bytes) -> Result<(), Status> {

@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::{Cipher, Key, Provider, Transformer};
 
 /// The file behind `--encryption-provider-config`, read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Configuration {
     entries: Vec<Entry>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Entry {
     /// `secrets`, `deployments.apps`, `*.apps`, `*.`, `*.*`
     resources: Vec<String>,
@@ -43,6 +43,15 @@ impl Configuration {
             entries.push(Entry { resources, transformer: Transformer { providers } });
         }
         if errors.is_empty() { Ok(Configuration { entries }) } else { Err(errors) }
+    }
+
+    /// The plugins of version 2, which give seeds.
+    pub fn plugins(&self) -> impl Iterator<Item = &str> {
+        let providers = self.entries.iter().flat_map(|entry| &entry.transformer.providers);
+        providers.filter_map(|provider| match provider {
+            Provider::KmsV2(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// The providers of a resource; nothing for one that is stored as it is.

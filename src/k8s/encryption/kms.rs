@@ -29,7 +29,7 @@ pub trait Kms {
 }
 
 /// What keys of values are derived from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Seed {
     pub secret: Vec<u8>,
     /// As the plugin guards it.
