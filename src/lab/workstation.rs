@@ -13,7 +13,7 @@ use crate::shell::{Machine, Shell};
 use crate::sim::{Fault, HostId, Micros, SimTime};
 use bytes::Bytes;
 use imbl::Vector;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// A program's timer.
@@ -36,6 +36,10 @@ pub struct Desk {
     pub printed: bool,
 }
 
+/// What several API servers are called together. Simplified: no machine balances; it is a name with several addresses, of
+/// which a client takes the next each time and passes over those that refuse or are silent.
+const BALANCED: &str = "cluster-endpoint";
+
 #[derive(Clone, Debug, Hash)]
 pub struct Workstation {
     host: HostId,
@@ -53,6 +57,8 @@ pub struct Workstation {
 #[derive(Debug, Hash)]
 struct Addresses {
     authorities: BTreeMap<String, HostId>,
+    /// The API servers.
+    servers: Vec<HostId>,
     machines: Vec<String>,
 }
 
@@ -157,8 +163,10 @@ impl Workstation {
         let endpoints: Vec<String> = cluster.peers.iter().map(|peer| authority(&peer.machine.client_url)).collect();
         let reached = |machine: &Server| (authority(&machine.client_url), machine.host);
         let servers = scenario.api_server_names().enumerate();
-        let served = servers.map(|(place, name)| (format!("{name}:{PORT}"), HostId(host.0 + 1 + place as u16)));
+        let served: Vec<(String, HostId)> =
+            servers.map(|(place, name)| (format!("{name}:{PORT}"), HostId(host.0 + 1 + place as u16))).collect();
         let addresses = Addresses {
+            servers: served.iter().map(|(_, host)| *host).collect(),
             authorities: cluster.machines().map(reached).chain(served).collect(),
             machines: scenario.host_names(),
         };
@@ -184,7 +192,9 @@ impl Workstation {
                 }
             }
         }
-        if let Some(server) = scenario.api_server_names().next() {
+        let mut servers = scenario.api_server_names();
+        if let Some(first) = servers.next() {
+            let server = if servers.next().is_some() { BALANCED.to_owned() } else { first };
             let made = files.make_directories(".kube").and_then(|()| files.write(".kube/config", kubeconfig(&server)));
             made.expect("an empty disk has room for a kubeconfig");
         }
@@ -417,7 +427,10 @@ impl Workstation {
     ) -> ClientId {
         self.next_client += 1;
         let id = ClientId(self.next_client);
-        let fetch = Fetch::begin(id, self.addresses.resolve(authority), request, now, &mut desk.out);
+        let fetch = match self.addresses.balanced(authority, self.next_client) {
+            Some(hosts) => Fetch::begin_among(id, hosts, request, now, &mut desk.out),
+            None => Fetch::begin(id, self.addresses.resolve(authority), request, now, &mut desk.out),
+        };
         self.fetches.insert(id, Fetching { fetch, owner });
         id
     }
@@ -489,6 +502,16 @@ fn kubeconfig(server: &str) -> Bytes {
 }
 
 impl Addresses {
+    /// The machines behind the balancer, another one first each time.
+    fn balanced(&self, endpoint: &str, turn: u32) -> Option<VecDeque<HostId>> {
+        let is_meant = client::authority(endpoint) == format!("{BALANCED}:{PORT}") && !self.servers.is_empty();
+        is_meant.then(|| {
+            let mut hosts: VecDeque<HostId> = self.servers.iter().copied().collect();
+            hosts.rotate_left(turn as usize % hosts.len());
+            hosts
+        })
+    }
+
     fn resolve(&self, endpoint: &str) -> Address {
         let authority = client::authority(endpoint);
         let here = authority.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));

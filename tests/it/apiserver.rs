@@ -466,6 +466,29 @@ fn two_servers_agree_and_replay_alike() {
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const SHIPS: &str = "/apis/example.com/v1/namespaces/default/ships";
 
+/// Behind one name stand several servers: a client takes the next, and passes over those that are dead.
+#[test]
+fn a_dead_server_is_passed_over() {
+    let mut world = World::new("members=1 apiservers=3", 8);
+    let first = world.lab.workstation().host().0 + 1;
+    let asked = |world: &World| -> Vec<usize> {
+        world.lab.api_servers().map(|(_, server)| server.caches().map(|cache| cache.hits as usize).sum()).collect()
+    };
+    let before = asked(&world);
+    assert_eq!(
+        world.line("for i in 1 2 3 4 5 6; do kubectl get ns -o name; done | sort | uniq -c | head -1").trim(),
+        "6 namespace/default"
+    );
+    let hits: Vec<usize> = asked(&world).iter().zip(before).map(|(now, before)| now - before).collect();
+    assert!(hits.iter().all(|hits| *hits > 0), "{hits:?}");
+    world.inflict(Fault::Kill { host: HostId(first) });
+    world.inflict(Fault::PowerOff { host: HostId(first + 1) });
+    for number in 1..=3 {
+        let said = world.line(&format!("kubectl create ns n{number}"));
+        assert_eq!(said, format!("namespace/n{number} created\n"));
+    }
+}
+
 fn ships() -> Value {
     json!({
         "metadata": {"name": "ships.example.com"},
@@ -570,6 +593,54 @@ fn kinds_have_habits_of_their_own() {
     let (_, changed) = world.ask("PATCH", &format!("{volumes}/v/status"), json!({"status": {"phase": "Available"}}));
     let since = |volume: &Value| volume["status"]["lastPhaseTransitionTime"].as_str().map(str::to_owned);
     assert!(since(&changed) > since(&made), "{changed}");
+}
+
+/// A pod goes only if the budget that it falls under allows a disruption, and takes one from it.
+#[test]
+fn evictions_are_charged_to_budgets() {
+    let mut world = World::new("members=1 apiservers=1", 11);
+    world.ask("POST", "/api/v1/namespaces/default/serviceaccounts", json!({"metadata": {"name": "default"}}));
+    let pod = |name: &str| {
+        json!({"metadata": {"name": name, "labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}], "terminationGracePeriodSeconds": 0}})
+    };
+    let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+    for name in ["a", "b"] {
+        assert_eq!(world.ask("POST", PODS, pod(name)).0, 201);
+        assert_eq!(world.ask("PATCH", &format!("{PODS}/{name}/status"), ready.clone()).0, 200);
+    }
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let budget = json!({"metadata": {"name": "calm"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}});
+    assert_eq!(world.ask("POST", budgets, budget).0, 201);
+    let evict = |world: &mut World, name: &str| {
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}});
+        world.ask("POST", &format!("{PODS}/{name}/eviction"), eviction)
+    };
+    let cause = |refused: &Value| refused["details"]["causes"][0]["message"].as_str().unwrap_or_default().to_owned();
+    world.run(500);
+    let (status, refused) = evict(&mut world, "a");
+    assert_eq!((status, &refused["details"]["retryAfterSeconds"]), (429, &json!(10)), "{refused}");
+    assert_eq!(cause(&refused), "The disruption budget calm is still being processed by the server.");
+    let known = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2,
+        "desiredHealthy": 1, "expectedPods": 2}});
+    assert_eq!(world.ask("PATCH", &format!("{budgets}/calm/status"), known).0, 200);
+    world.run(500);
+    assert_eq!(evict(&mut world, "a").0, 201);
+    assert_eq!(world.ask("GET", &format!("{PODS}/a"), Value::Null).0, 404);
+    let (_, budget) = world.ask("GET", &format!("{budgets}/calm"), Value::Null);
+    assert_eq!(budget["status"]["disruptionsAllowed"], 0);
+    assert!(budget["status"]["disruptedPods"]["a"].is_string(), "{budget}");
+    let (status, refused) = evict(&mut world, "b");
+    assert_eq!(
+        (status, &refused["message"]),
+        (429, &json!("Cannot evict pod as it would violate the pod's disruption budget."))
+    );
+    assert_eq!(cause(&refused), "The disruption budget calm needs 1 healthy pods and has 2 currently");
+    assert_eq!(world.ask("GET", &format!("{PODS}/b"), Value::Null).0, 200);
+
+    // No kubelet has logs to give.
+    assert_eq!(world.line("kubectl logs b"), "Error from server (BadRequest): pod b does not have a host assigned\n");
 }
 
 /// What a subresource may write is not what the whole object may become.

@@ -6,6 +6,7 @@ use crate::etcd::wire::{ConnId, Frame, Wire};
 use crate::etcd::{Note, Outbox};
 use crate::sim::{Delivery, HostId, Micros, SimTime};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What a fetch has to say.
@@ -46,6 +47,8 @@ pub struct Fetch {
     id: ClientId,
     request: Arc<HttpRequest>,
     state: State,
+    /// Machines that have the same name, to be tried next.
+    others: VecDeque<HostId>,
     connections: u32,
     events: Vec<FetchEvent>,
 }
@@ -59,13 +62,37 @@ enum State {
 
 impl Fetch {
     pub fn begin(id: ClientId, address: Address, request: HttpRequest, now: SimTime, out: &mut Outbox) -> Fetch {
-        let mut fetch = Fetch { id, request: request.into(), state: State::Over, connections: 0, events: Vec::new() };
+        let mut fetch = Fetch::new(id, request);
         match address {
             Address::Host(host) => fetch.dial(host, now, KNOCK, out),
             Address::Refused => fetch.events.push(FetchEvent::Failed(FetchError::Refused)),
             Address::NoSuchHost => fetch.events.push(FetchEvent::Failed(FetchError::NoSuchHost)),
         }
         fetch
+    }
+
+    /// To a name of several machines: whoever refuses or is silent is passed over.
+    pub fn begin_among(
+        id: ClientId,
+        mut hosts: VecDeque<HostId>,
+        request: HttpRequest,
+        now: SimTime,
+        out: &mut Outbox,
+    ) -> Fetch {
+        let mut fetch = Fetch::new(id, request);
+        match hosts.pop_front() {
+            Some(first) => {
+                fetch.others = hosts;
+                fetch.dial(first, now, KNOCK, out);
+            }
+            None => fetch.events.push(FetchEvent::Failed(FetchError::NoSuchHost)),
+        }
+        fetch
+    }
+
+    fn new(id: ClientId, request: HttpRequest) -> Fetch {
+        let (request, others) = (request.into(), VecDeque::new());
+        Fetch { id, request, state: State::Over, others, connections: 0, events: Vec::new() }
     }
 
     /// What it has to say since it was last asked.
@@ -79,7 +106,7 @@ impl Fetch {
 
     pub fn receive(&mut self, conn: ConnId, number: u32, frame: Frame, out: &mut Outbox) {
         match (&mut self.state, frame) {
-            (State::Dialing { conn: own, host, .. }, frame) if *own == conn => match frame {
+            (State::Dialing { conn: own, host, since }, frame) if *own == conn => match frame {
                 Frame::Opened => {
                     let host = *host;
                     self.state = State::Asked { conn, host, received: 1 };
@@ -87,7 +114,13 @@ impl Fetch {
                     let request = HttpFrame::Request { stream: STREAM, request: self.request.clone() };
                     send(host, conn, 1, Frame::Http(request), out);
                 }
-                Frame::Reset => self.fail(FetchError::Refused),
+                Frame::Reset => {
+                    let since = *since;
+                    match self.others.pop_front() {
+                        Some(next) => self.dial(next, since, KNOCK, out),
+                        None => self.fail(FetchError::Refused),
+                    }
+                }
                 _ => {}
             },
             (State::Asked { conn: own, received, host }, frame) if *own == conn => match frame {
@@ -132,7 +165,9 @@ impl Fetch {
         if waited >= CONNECT_TIMEOUT {
             return self.fail(FetchError::ConnectTimedOut);
         }
-        self.dial(host, since, waited + KNOCK, out);
+        let Some(next) = self.others.pop_front() else { return self.dial(host, since, waited + KNOCK, out) };
+        self.others.push_back(host);
+        self.dial(next, since, KNOCK, out);
     }
 
     /// Gives up.

@@ -1,11 +1,11 @@
 //! What a change makes of an object: from the request and from what the key holds to what is to be written.
 
-use super::admission::{self, Operation, Review};
+use super::admission::{self, Operation, QuotaCharge, Review};
 use super::authorization::escalation;
 use super::endpoint::Endpoint;
 use super::metadata;
 use super::server::{ApiServer, Moment};
-use super::work::{Change, Current, Outcome, Stage, Work, Write};
+use super::work::{Change, Charge, Current, Outcome, Stage, Work, Write};
 use super::{Time, scale, write};
 use crate::k8s::managed::{self, Actor};
 use crate::k8s::meta::status::{FieldError, Status};
@@ -32,6 +32,10 @@ impl ApiServer {
                 let options = options.clone();
                 self.judge(now, work, write, None, Some(&old))?;
                 return write::deleted(write, &options, &old, now);
+            }
+            Change::Evict { eviction } => {
+                let eviction = eviction.clone();
+                return self.evict(now, work, write, &eviction, &old);
             }
             Change::Create { .. } => return Err(Status::internal("a create has nothing to change")),
             Change::Replace { object } => {
@@ -208,7 +212,7 @@ impl ApiServer {
     }
 
     /// Admission may refuse it; there is no object when one is deleted.
-    fn judge(
+    pub(super) fn judge(
         &mut self,
         now: Time,
         work: &mut Work,
@@ -227,7 +231,12 @@ impl ApiServer {
         match judged {
             Ok(outcome) => {
                 note(work, Stage::ValidatingAdmission, &outcome.steps);
-                write.charges = outcome.charges.into();
+                let charge = |charge: QuotaCharge| {
+                    let mut object = charge.quota.as_ref().clone();
+                    object["status"]["used"] = charge.used;
+                    Charge { group: "", resource: "resourcequotas", object }
+                };
+                write.charges = outcome.charges.into_iter().map(charge).collect();
                 for warning in outcome.warnings {
                     if !work.warnings.contains(&warning) {
                         work.warnings.push(warning);

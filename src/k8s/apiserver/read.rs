@@ -2,7 +2,6 @@
 //!
 //! Upstream: `Cacher.Get` and `Cacher.GetList`, `handlers/get.go`.
 
-use super::Outbox;
 use super::cache::Cached;
 use super::endpoint::Endpoint;
 use super::info::Query;
@@ -12,6 +11,7 @@ use super::server::{ApiServer, Behind, Moment};
 use super::storage::{self, Page};
 use super::tables::Include;
 use super::work::{Get, List, RequestId, Source, Stage, Task, Then};
+use super::{Outbox, kubelets};
 use crate::etcd::api::Response;
 use crate::etcd::error::Status as EtcdStatus;
 use crate::k8s::meta::page::Continue;
@@ -38,14 +38,14 @@ pub fn revision_of(query: &Query) -> Result<Option<i64>, Status> {
 
 /// What etcd's refusal is called by an API server.
 pub fn refused_by_etcd(status: &EtcdStatus) -> Status {
-    let mut refused = Status::internal("");
-    (refused.reason, refused.details) = ("", None);
-    refused.message.clone_from(&status.message);
-    if !status.message.starts_with("etcdserver:") {
-        refused.message = format!("rpc error: code = {:?} desc = {}", status.code, status.message);
-    }
-    refused
+    Status::of_error(match status.message.starts_with("etcdserver:") {
+        true => status.message.clone(),
+        false => format!("rpc error: code = {:?} desc = {}", status.code, status.message),
+    })
 }
+
+/// What can be read beside whole objects.
+const READABLE: [&str; 7] = ["", "status", "scale", "log", "approval", "ephemeralcontainers", "resize"];
 
 impl ApiServer {
     pub(super) fn begin_get(
@@ -61,7 +61,7 @@ impl ApiServer {
         Include::parse(work.query.get("includeObject"))?;
         let attributes = &work.attributes;
         let subresource = attributes.subresource.clone();
-        if !["", "status", "scale"].contains(&subresource.as_str()) {
+        if !READABLE.contains(&subresource.as_str()) {
             return Err(super::write::not_built(&endpoint, &subresource));
         }
         let key = endpoint.key(&attributes.namespace, &attributes.name);
@@ -299,6 +299,10 @@ impl ApiServer {
     fn got(&mut self, at: Moment, id: RequestId, get: &Get, object: &serde_json::Value, out: &mut Outbox) {
         let Some(work) = self.works.get(&id) else { return };
         let now = self.clock(at.now);
+        if get.subresource == "log" {
+            let refused = kubelets::logs(object, work.query.get("container"));
+            return self.fail(at, id, &refused, out);
+        }
         let response = if get.subresource == "scale" {
             let scale = super::scale::of(&get.endpoint, object);
             respond::value(200, &scale, get.accepted.media, work)

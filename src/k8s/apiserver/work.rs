@@ -1,6 +1,5 @@
 //! A request on its way through the server: what stage it is in, what each stage cost and said, and what it waits for.
 
-use super::admission::QuotaCharge;
 use super::endpoint::Endpoint;
 use super::info::Query;
 use super::metadata::DeleteOptions;
@@ -188,8 +187,17 @@ pub struct Write {
     /// What is being written.
     pub outcome: Outcome,
     pub tries: u32,
-    /// Quotas that are charged before it is written.
-    pub charges: VecDeque<QuotaCharge>,
+    /// What is charged before it is written.
+    pub charges: VecDeque<Charge>,
+}
+
+/// Another object that is written first, if it is still as it was when this was reckoned: a quota with what a request takes
+/// of it, a budget with one disruption less.
+#[derive(Clone, Debug)]
+pub struct Charge {
+    pub group: &'static str,
+    pub resource: &'static str,
+    pub object: Value,
 }
 
 #[derive(Clone, Debug)]
@@ -220,6 +228,10 @@ pub enum Change {
     /// A pod gets its node: the body of `pods/binding`.
     Bind {
         binding: Value,
+    },
+    /// A pod is to go, if budgets allow it: the body of `pods/eviction`.
+    Evict {
+        eviction: Value,
     },
     /// A body of `scale`.
     Scale {

@@ -3,14 +3,13 @@
 //! Upstream: `Store.Create`, `Store.Update` and `Store.Delete` of the generic registry, `GuaranteedUpdate` of etcd3's store,
 //! `handlers/{create,update,patch,delete}.go`.
 
-use super::admission::QuotaCharge;
 use super::endpoint::Endpoint;
 use super::metadata::{self, DeleteOptions, Deletion, Propagation};
 use super::negotiation::{self, Accepted};
 use super::read::{metadata_name, refused_by_etcd};
 use super::server::{ApiServer, Behind, Moment};
 use super::storage::{self, Stored, Written};
-use super::work::{Caller, Change, Current, DeleteAll, Outcome, RequestId, Stage, Task, Then, Work, Write};
+use super::work::{Caller, Change, Charge, Current, DeleteAll, Outcome, RequestId, Stage, Task, Then, Work, Write};
 use super::{Outbox, definitions, options, questions, respond, scale};
 use crate::etcd::api::{Request, Response};
 use crate::etcd::error::Status as EtcdStatus;
@@ -163,14 +162,12 @@ impl ApiServer {
         self.ask_storage(at, id, asked, out);
     }
 
-    /// A quota is written with what this request takes of it, if it is still as it was when that was reckoned.
-    fn charge(&mut self, charge: &QuotaCharge) -> Result<(Request, String), Status> {
-        let mut quota = charge.quota.as_ref().clone();
-        quota["status"]["used"] = charge.used.clone();
-        let endpoint = Endpoint::stored_as("", "resourcequotas").expect("quotas are a resource of the registry");
-        let key = endpoint.key(metadata::text(&quota, "namespace"), metadata::text(&quota, "name"));
-        let revision = metadata::text(&quota, "resourceVersion").parse().unwrap_or(0);
-        let value = self.encode(&endpoint, &key, &quota)?;
+    fn charge(&mut self, charge: &Charge) -> Result<(Request, String), Status> {
+        let object = &charge.object;
+        let endpoint = Endpoint::stored_as(charge.group, charge.resource).expect("it was found in the registry");
+        let key = endpoint.key(metadata::text(object, "namespace"), metadata::text(object, "name"));
+        let revision = metadata::text(object, "resourceVersion").parse().unwrap_or(0);
+        let value = self.encode(&endpoint, &key, object)?;
         let said = format!("{key} is charged if it is still at revision {revision}");
         Ok((storage::update(&key, revision, value, 0), said))
     }
@@ -205,9 +202,9 @@ impl ApiServer {
             return self.found_current(at, id, &endpoint, found, out);
         }
         if let Some(Task::Write(write)) = self.works.get_mut(&id).map(|work| &mut work.task)
-            && write.charges.pop_front().is_some()
+            && let Some(charge) = write.charges.pop_front()
         {
-            return self.charge_written(at, id, storage::written(response), out);
+            return self.charge_written(at, id, charge.resource, storage::written(response), out);
         }
         let Some(Task::Write(_)) = self.works.get(&id).map(|work| &work.task) else { return };
         match storage::written(response) {
@@ -216,13 +213,13 @@ impl ApiServer {
         }
     }
 
-    /// A quota was charged; or somebody else charged it meanwhile, and the object is judged anew when that is known here.
-    fn charge_written(&mut self, at: Moment, id: RequestId, written: Written, out: &mut Outbox) {
+    /// It was charged; or somebody else charged it meanwhile, and the object is judged anew when that is known here.
+    fn charge_written(&mut self, at: Moment, id: RequestId, resource: &str, written: Written, out: &mut Outbox) {
         let newest = match written {
             Written::Done { .. } => return self.persist(at, id, out),
             Written::Lost { current } => current.map_or(0, |current| current.revision),
         };
-        let prefix = Arc::from("resourcequotas");
+        let prefix = Arc::from(resource);
         self.wait_for(at, Behind { request: id, prefix, revision: newest }, out);
     }
 
@@ -299,7 +296,9 @@ impl ApiServer {
                 let (name, uid) = (metadata::text(&object, "name"), metadata::text(&object, "uid"));
                 respond::value(200, &respond::success(&write.endpoint, name, uid), write.accepted.media, work)
             }
-            Change::Bind { .. } => respond::value(201, &respond::plain_success(201), write.accepted.media, work),
+            Change::Bind { .. } | Change::Evict { .. } => {
+                respond::value(201, &respond::plain_success(201), write.accepted.media, work)
+            }
             Change::Scale { .. } => {
                 respond::value(code, &scale::of(&write.endpoint, &object), write.accepted.media, work)
             }
@@ -463,6 +462,7 @@ fn read_change(work: &mut Work, endpoint: &Endpoint) -> Result<Change, Status> {
             let force = work.query.flag("force");
             Ok(Change::Patch { kind, validation, body: work.request.body.clone(), force })
         }
+        ("create", "eviction") => Ok(Change::Evict { eviction: read_other(work, "policy/v1", "Eviction")? }),
         ("create", "binding") => Ok(Change::Bind { binding: read_other(work, "v1", "Binding")? }),
         ("update", "scale") => Ok(Change::Scale { scale: read_other(work, "autoscaling/v1", "Scale")? }),
         ("create", "") => Ok(Change::Create { object: read_body(work, endpoint)? }),

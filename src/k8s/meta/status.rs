@@ -173,6 +173,11 @@ impl Status {
         Status { details, ..Status::new(500, "InternalError", format!("Internal error occurred: {error}")) }
     }
 
+    /// An error that nobody made a status of. Upstream: `ErrorToAPIStatus`.
+    pub fn of_error(message: impl Into<String>) -> Status {
+        Status { details: None, ..Status::new(500, "", message) }
+    }
+
     pub fn request_entity_too_large(message: &str) -> Status {
         Status::new(413, "RequestEntityTooLarge", format!("Request entity too large: {message}"))
     }
