@@ -281,7 +281,7 @@ impl ApiServer {
                 respond::value(200, &respond::success(&write.endpoint, name, uid), write.accepted.media, work)
             }
             Change::Bind { .. } => respond::value(201, &respond::plain_success(201), write.accepted.media, work),
-            Change::Scale { .. } => {
+            Change::Scale { .. } | Change::Patch { .. } if work.attributes.subresource == "scale" => {
                 respond::value(code, &scale::of(&write.endpoint, &object), write.accepted.media, work)
             }
             _ => respond::object(code, &write.endpoint, &object, write.accepted, work, now),
