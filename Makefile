@@ -12,6 +12,8 @@ PORT ?= 8080
 SEEDS ?= 5000
 ROUNDS ?= 100000
 ENGINE := --locked --no-default-features
+# With the door for real clients, so that the crate is compiled once for the tests and for what they start.
+SERVED := $(ENGINE) --features serve
 # Optimised even for checking: so it shares the macros that the page's own build has compiled.
 PAGE := --locked --release --target wasm32-unknown-unknown --features ui --lib --bin control-plane-lab
 PAGE_SOURCES := $(shell find src assets lessons) index.html Trunk.toml Cargo.toml Cargo.lock tools/stamp.mjs \
@@ -24,11 +26,11 @@ run: ## Build the page and serve it at http://127.0.0.1:8080 (PORT=… for anoth
 	@$(MAKE) --no-print-directory dist/index.html
 	@node tools/serve.mjs --live --port $(PORT) dist
 
-test: ## Everything that must hold: lint, engine, lessons, release page in Chromium
-	@tools/setup.sh rust page browser
+test: ## Everything that must hold: lint, engine, lessons, real clients, release page in Chromium
+	@tools/setup.sh rust page browser clients
 	@$(MAKE) --no-print-directory lint-only
-	cargo test $(ENGINE)
-	@$(MAKE) --no-print-directory lessons-only dist/index.html
+	cargo test $(SERVED)
+	@$(MAKE) --no-print-directory lessons-only clients-only dist/index.html
 	node --test --test-timeout=300000 tests/browser/*.test.mjs
 
 fuzz: ## Random lives: faults, clients and watches over many seeds, every promise checked (SEEDS=…)
@@ -45,7 +47,7 @@ check-raft: ## The Raft core in every state that a small group can reach; takes 
 
 bless: ## Rewrite the golden files of the tests; read the diff before you commit it
 	@tools/setup.sh rust
-	UPDATE_EXPECT=1 cargo test $(ENGINE)
+	UPDATE_EXPECT=1 cargo test $(SERVED)
 	@git --no-pager diff --stat -- tests
 
 lint: ## Format check and clippy, engine and page
@@ -55,6 +57,10 @@ lint: ## Format check and clippy, engine and page
 dist: ## The release page into dist/, ready for any static host, and what it weighs
 	@$(MAKE) --no-print-directory dist/index.html
 	@node tools/size.mjs dist
+
+clients: ## Only the tests with the real kubectl and the Python client
+	@tools/setup.sh rust clients
+	@$(MAKE) --no-print-directory clients-only
 
 bench: ## Measure what docs/performance.md states
 	@tools/setup.sh rust page browser
@@ -77,12 +83,17 @@ clean: ## Remove what was built; the installed tools stay
 
 lint-only:
 	cargo fmt --check
-	cargo clippy $(ENGINE) --all-targets -- -D warnings
+	cargo clippy $(SERVED) --all-targets -- -D warnings
 	cargo clippy $(PAGE) -- -D warnings
 
 # Each lesson's start must fail its goal and its solution must reach it.
 lessons-only:
-	cargo run --quiet $(ENGINE) --bin lab -- lessons check
+	cargo run --quiet $(SERVED) --bin lab -- lessons check
+
+# The real kubectl and Kubernetes' Python client against `lab serve`.
+clients-only:
+	cargo build --quiet $(SERVED) --bin lab
+	node --test --test-timeout=300000 tests/clients/*.test.mjs
 
 # Built only when something it is made of is newer; folders count, for what was added or removed.
 dist/index.html: $(PAGE_SOURCES)
@@ -90,4 +101,4 @@ dist/index.html: $(PAGE_SOURCES)
 	trunk build --release
 	@touch $@
 
-.PHONY: help run test fuzz fuzz-inputs check-raft bless lint dist bench split fonts clean lint-only lessons-only
+.PHONY: help run test fuzz fuzz-inputs check-raft bless lint dist clients bench split fonts clean lint-only lessons-only clients-only

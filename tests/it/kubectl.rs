@@ -358,40 +358,12 @@ fn line(
 /// What lies in the folder that the commands were typed in.
 fn files() -> Files {
     let mut files = Files::default();
-    let deploy = |name: &str, rest: &str| {
-        format!(
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\n  labels: {{app: {name}}}\nspec:\n{rest}"
-        )
-    };
-    let api = deploy(
-        "api",
-        "  replicas: 2\n  selector: {matchLabels: {app: api}}\n  template:\n    metadata: {labels: {app: api}}\n    spec:\n      containers:\n      - name: api\n        image: nginx:1.27\n        ports:\n        - containerPort: 80\n",
-    );
-    let web = deploy(
-        "web",
-        "  replicas: 3\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n      - {name: nginx, image: 'nginx:1.28'}\n",
-    );
-    let mut put = |name: &str, text: &str| files.write(name, Bytes::copy_from_slice(text.as_bytes())).unwrap();
-    put("deploy.yaml", &api);
-    put("deploy-web.yaml", &web);
-    put("widget.yaml", "apiVersion: example.com/v1\nkind: Widget\nmetadata:\n  name: w2\nspec:\n  size: 3\n");
-    put(
-        "bad.yaml",
-        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: bad\nspec:\n  containers:\n  - name: c\n    image: nginx\n    imagePullPolcy: Always\n",
-    );
-    put("cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings2\ndata:\n  k: v\n");
-    put(
-        "multi.yaml",
-        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  namespace: shop\ndata:\n  a: b\n",
-    );
-    put(
-        "job.yaml",
-        "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: once\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: c\n        image: busybox\n",
-    );
-    put(
-        "role.yaml",
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: r\nrules:\n- apiGroups: ['']\n  resources: [pods]\n  verbs: [get]\n",
-    );
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testdata/k8s/kubectl/files");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        files.write(&name, Bytes::from(fs::read(&path).unwrap())).unwrap();
+    }
     files
 }
 

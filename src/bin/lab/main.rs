@@ -1,14 +1,13 @@
 //! `lab`: the engine without the page.
 
 use control_plane_lab::etcd::Rule;
-use control_plane_lab::lab::workstation::PrintedKind;
-use control_plane_lab::lab::{Input, Lab, Scenario, archive::Archive, fuzz};
+use control_plane_lab::lab::{Scenario, archive::Archive, fuzz};
 use control_plane_lab::lesson;
-use control_plane_lab::sim::SimTime;
 use lexopt::prelude::*;
 use std::path::Path;
 use std::process::ExitCode;
 
+mod run;
 #[cfg(feature = "serve")]
 mod serve;
 
@@ -16,8 +15,9 @@ const HELP: &str = "\
 lab: the engine of Control Plane Lab, without the page
 
 USAGE
-  lab run [--scenario TEXT] [--seed N] [--until SECONDS] [LINE ...]
-        types each LINE into terminal 1, one after the other, and prints what it prints
+  lab run [--scenario TEXT] [--seed N] [--until SECONDS] [--json] [LINE ...]
+        types each LINE into terminal 1, one after the other, and prints what it prints; a LINE of - stands for the lines
+        of standard input; --json prints an object for each, of line, stdout, stderr and status
   lab replay FILE            opens a saved world and prints its moment and state hash
   lab fuzz [--seeds N] [--first N] [--members N] [--without RULE]
         lives through 60 virtual seconds of faults with each seed and checks every promise: Raft's, linearizability of
@@ -25,7 +25,8 @@ USAGE
   lab fuzz --seed N [--events N]
         lives through one seed and prints its last events, 30 unless told
   lab serve [--scenario TEXT] [--seed N] [--port N] [--kubeconfig FILE]
-        a world with API servers at 127.0.0.1 for real clients; writes a kubeconfig for them (feature `serve`)
+        a world with API servers at 127.0.0.1 for real clients; writes a kubeconfig for them; lines of standard input are
+        typed into terminal 1 (feature `serve`)
   lab lessons check [DIR]    proves every lesson: its start fails its goal, its solution reaches it
 ";
 
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
 fn command() -> Result<ExitCode, lexopt::Error> {
     let mut arguments = lexopt::Parser::from_env();
     match arguments.next()? {
-        Some(Value(word)) if word == "run" => run(arguments),
+        Some(Value(word)) if word == "run" => run::run(arguments),
         Some(Value(word)) if word == "replay" => replay(arguments),
         Some(Value(word)) if word == "fuzz" => search(arguments),
         Some(Value(word)) if word == "lessons" => lessons(arguments),
@@ -53,54 +54,6 @@ fn command() -> Result<ExitCode, lexopt::Error> {
         }
         Some(argument) => Err(argument.unexpected()),
     }
-}
-
-fn run(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
-    let (mut scenario, mut seed, mut until, mut lines) = (Scenario::default(), 1, None, Vec::new());
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("scenario") => scenario = Scenario::parse(&arguments.value()?.string()?)?,
-            Long("seed") => seed = arguments.value()?.parse()?,
-            Long("until") => until = Some(SimTime(arguments.value()?.parse::<u64>()? * 1_000_000)),
-            Value(line) => lines.push(line.string()?),
-            other => return Err(other.unexpected()),
-        }
-    }
-    let mut lab = Lab::new(scenario, seed);
-    lab.run_until(SimTime(2_000_000), u64::MAX);
-    let mut shown = 0;
-    for line in lines {
-        lab.input(&Input::parse(&format!("line 1 {line}"), &scenario)?);
-        let patience = lab.now().0 + 60_000_000;
-        while lab.workstation().terminals()[0].is_running() && lab.now().0 < patience {
-            lab.step();
-        }
-        shown = show(&lab, shown);
-    }
-    if let Some(until) = until {
-        lab.run_until(until, u64::MAX);
-        show(&lab, shown);
-    }
-    println!("-- {} after {} steps, state {}", lab.now(), lab.sim().steps(), lab.hash());
-    for violation in lab.check().violations() {
-        println!("-- broken: {violation}");
-    }
-    Ok(if lab.check().violations().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn show(lab: &Lab, from: usize) -> usize {
-    let scrollback = lab.workstation().terminals()[0].scrollback();
-    for printed in scrollback.iter().skip(from) {
-        match printed.kind {
-            PrintedKind::Command => println!("[{}] $ {}", printed.at, printed.text),
-            PrintedKind::Typed => println!("{}", printed.text),
-            PrintedKind::Stdout => print!("{}", printed.text),
-            PrintedKind::Stderr => eprint!("{}", printed.text),
-            PrintedKind::Done(0) => {}
-            PrintedKind::Done(status) => println!("[exit {status}]"),
-        }
-    }
-    scrollback.len()
 }
 
 fn replay(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {

@@ -1,7 +1,7 @@
 //! `lab serve`: a world of API servers that runs as fast as the clock on the wall, and a door into it for real clients.
 //!
 //! What a client asks is typed into the world as an input and travels its wires from the learner's workstation; what comes
-//! back is sent on. Nothing is handled here. TLS is real, since kubectl gives its token to nobody without: the certificate
+//! back is sent on. Lines of standard input are typed into the world's first terminal. Nothing is handled here. TLS is real, since kubectl gives its token to nobody without: the certificate
 //! is made at the start, and stands in the kubeconfig.
 
 use bytes::Bytes;
@@ -37,7 +37,12 @@ pub struct Options {
 
 /// What the world is told by those who wait at the door.
 enum Ask {
-    Http { request: HttpRequest, answers: UnboundedSender<FetchEvent> },
+    Http {
+        request: HttpRequest,
+        answers: UnboundedSender<FetchEvent>,
+    },
+    /// A line for the terminal.
+    Line(String),
 }
 
 /// The world waits at most this long for the next request, and then runs on.
@@ -57,6 +62,14 @@ pub fn serve(options: Options) -> Result<(), Failure> {
     let (asks, world) = mpsc::channel();
     let Options { scenario, seed, port, kubeconfig } = options;
     std::thread::spawn(move || live(Lab::new(scenario, seed), &world));
+    let typed = asks.clone();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if typed.send(Ask::Line(line)).is_err() {
+                return;
+            }
+        }
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
@@ -114,7 +127,7 @@ fn hand_out(config: &str, path: Option<&str>) -> Result<(), Failure> {
 fn live(mut lab: Lab, asks: &mpsc::Receiver<Ask>) {
     let scenario = *lab.scenario();
     let servers: Vec<String> = scenario.api_server_names().map(|name| format!("{name}:6443")).collect();
-    let (begun, mut next, mut waiting) = (Instant::now(), 0, BTreeMap::new());
+    let (begun, mut next, mut waiting, mut shown) = (Instant::now(), 0, BTreeMap::new(), 0);
     loop {
         let first = match asks.recv_timeout(TICK) {
             Ok(ask) => Some(ask),
@@ -122,13 +135,21 @@ fn live(mut lab: Lab, asks: &mpsc::Receiver<Ask>) {
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         };
         lab.run_until(SimTime(begun.elapsed().as_micros() as u64), u64::MAX);
-        for Ask::Http { request, answers } in first.into_iter().chain(asks.try_iter()) {
+        for ask in first.into_iter().chain(asks.try_iter()) {
+            let (request, answers) = match ask {
+                Ask::Http { request, answers } => (request, answers),
+                Ask::Line(text) => {
+                    lab.input(&Input::Line { terminal: 0, text });
+                    continue;
+                }
+            };
             next += 1;
             // The servers take turns, as behind a load balancer.
             let authority = servers[next as usize % servers.len()].clone();
             waiting.insert(next, answers);
             lab.input(&Input::Http { number: next, authority, request });
         }
+        shown = super::run::show_rest(&lab, shown, super::run::show_as_text);
         for (number, event) in lab.drain_http() {
             let over = is_last(&event);
             let Some(answers) = waiting.get(&number) else { continue };

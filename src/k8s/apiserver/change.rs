@@ -10,7 +10,8 @@ use super::{Time, scale, write};
 use crate::k8s::managed::{self, Actor};
 use crate::k8s::meta::status::{FieldError, Status};
 use crate::k8s::meta::time::Precision;
-use crate::k8s::patch::PatchType;
+use crate::k8s::patch::{self, PatchType};
+use crate::k8s::schema::Schema;
 use crate::sim::Micros;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -47,6 +48,14 @@ impl ApiServer {
             Change::Patch { kind: PatchType::Apply, .. } => {
                 return self.apply(now, work, write, Some((old, is_stale)));
             }
+            Change::Patch { kind, validation, body, .. } if work.attributes.subresource == "scale" => {
+                // It is the Scale that is patched, and what it says then is done to the object.
+                let schema = Schema::kubernetes();
+                let message = schema.kind("autoscaling/v1", "Scale");
+                let shown = scale::of(&write.endpoint, &old);
+                let patched = patch::apply(schema, message, *kind, *validation, &shown, body)?;
+                scaled(write, &old, revision, &name, &patched.object)?
+            }
             Change::Patch { .. } => {
                 let (object, warnings) = write::patched(write, &old)?;
                 for warning in warnings {
@@ -58,13 +67,7 @@ impl ApiServer {
                 object
             }
             Change::Bind { binding } => bind(&write.endpoint, &old, binding, now)?,
-            Change::Scale { scale } => {
-                let asked = metadata::text(scale, "resourceVersion");
-                if !asked.is_empty() && asked != revision.to_string() {
-                    return Err(Status::modified(write.endpoint.resource(), &name));
-                }
-                scale::apply(&old, scale)
-            }
+            Change::Scale { scale } => scaled(write, &old, revision, &name, scale)?,
         };
         self.update(now, work, write, object, &old, is_stale)
     }
@@ -412,4 +415,13 @@ fn bind(endpoint: &Endpoint, pod: &Value, binding: &Value, now: Time) -> Result<
     conditions.push(scheduled);
     bound["status"]["conditions"] = conditions.into();
     Ok(bound)
+}
+
+/// The object as a Scale wants it.
+fn scaled(write: &Write, old: &Value, revision: i64, name: &str, scale: &Value) -> Result<Value, Status> {
+    let asked = metadata::text(scale, "resourceVersion");
+    if !asked.is_empty() && asked != revision.to_string() {
+        return Err(Status::modified(write.endpoint.resource(), name));
+    }
+    Ok(scale::apply(old, scale))
 }

@@ -10,7 +10,7 @@ use super::selection::Selection;
 use super::server::{ApiServer, Behind, Moment};
 use super::storage::{self, Page};
 use super::tables::Include;
-use super::work::{Get, List, RequestId, Source, Stage, Task, Then};
+use super::work::{DeleteAll, Get, List, RequestId, Source, Stage, Task, Then};
 use super::{Outbox, kubelets};
 use crate::etcd::api::Response;
 use crate::etcd::error::Status as EtcdStatus;
@@ -156,7 +156,7 @@ impl ApiServer {
         out: &mut Outbox,
     ) {
         let Some(work) = self.works.get(&id) else { return };
-        let task = work.task.clone();
+        let task = work.task.list().map_or_else(|| work.task.clone(), |list| Task::List(list.clone()));
         match (task, result) {
             (Task::List(list), Err(status)) => {
                 let status = self.list_refused(&list, &status);
@@ -265,7 +265,7 @@ impl ApiServer {
                     }
                 }
             }
-            Task::List(list) => {
+            Task::List(list) | Task::DeleteAll(DeleteAll { list, .. }) => {
                 let list = list.clone();
                 let Some(cache) = self.caches.get_mut(list.endpoint.prefix()) else { return };
                 cache.hits += 1;
@@ -287,7 +287,7 @@ impl ApiServer {
 
     /// A consistent list whose cache has not caught up is read from etcd after all.
     pub(super) fn list_from_etcd(&mut self, at: Moment, id: RequestId, out: &mut Outbox) -> bool {
-        let Some(Task::List(list)) = self.works.get(&id).map(|work| &work.task) else { return false };
+        let Some(list) = self.works.get(&id).and_then(|work| work.task.list()) else { return false };
         if list.from != Source::ConsistentCache {
             return false;
         }

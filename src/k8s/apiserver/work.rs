@@ -161,6 +161,16 @@ pub struct Watch {
     pub at_least: i64,
 }
 
+impl Task {
+    /// The list that is made, for whatever it is.
+    pub fn list(&self) -> Option<&List> {
+        match self {
+            Task::List(list) | Task::DeleteAll(DeleteAll { list, .. }) => Some(list),
+            _ => None,
+        }
+    }
+}
+
 /// Every object of a list is deleted, one after the other.
 #[derive(Clone, Debug)]
 pub struct DeleteAll {

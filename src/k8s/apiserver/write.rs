@@ -299,7 +299,7 @@ impl ApiServer {
             Change::Bind { .. } | Change::Evict { .. } => {
                 respond::value(201, &respond::plain_success(201), write.accepted.media, work)
             }
-            Change::Scale { .. } => {
+            Change::Scale { .. } | Change::Patch { .. } if work.attributes.subresource == "scale" => {
                 respond::value(code, &scale::of(&write.endpoint, &object), write.accepted.media, work)
             }
             _ => respond::object(code, &write.endpoint, &object, write.accepted, work, now),

@@ -2,6 +2,9 @@
 //!
 //! Upstream: `k8s.io/kubectl/pkg/cmd/apply`.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::builder::{self, Info, Query, Target};
@@ -111,12 +114,138 @@ fn server(kube: &mut Kube, info: &Info, dry_run: DryRun, validation: Validation,
         .json(content::APPLY, &info.object);
     let request = marked(kube, request, dry_run, "kubectl");
     match kube.object(&request) {
-        Ok(object) => print::outcome(kube, output, &object, "serverside-applied", dry_run),
+        Ok(object) => {
+            let object = keep_last_applied(kube, info, dry_run, object)?;
+            let object = migrate(kube, info, &request, dry_run, object)?;
+            print::outcome(kube, output, &object, "serverside-applied", dry_run)
+        }
         Err(Stop::Failed(failure)) if failure.is("Conflict") => fail(format!(
             "{}\nPlease review the fields above--they currently have other managers. Here\nare the ways you can resolve this warning:\n* If you intend to manage all of these fields, please re-run the apply\n  command with the `--force-conflicts` flag.\n* If you do not intend to manage all of the fields, please edit your\n  manifest to remove references to the fields that should keep their\n  current managers.\n* You may co-own fields by updating your manifest to match the existing\n  value; in this case, you'll become the manager if the other manager(s)\n  stop managing the field (remove it from their configuration).\nSee https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts",
             failure.text()
         )),
         Err(other) => Err(other),
+    }
+}
+
+/// The manager of the note of what was applied, once its client no longer is.
+const LAST_APPLIED_MANAGER: &str = "kubectl-last-applied";
+
+/// An object that was once applied by its client keeps the note of that, by applying the note alone.
+fn keep_last_applied(kube: &mut Kube, info: &Info, dry_run: DryRun, object: Arc<Value>) -> Outcome<Arc<Value>> {
+    // With another manager the note would not stay up to date.
+    if !["", "kubectl"].contains(&kube.args.text("field-manager")) {
+        return Ok(object);
+    }
+    let Some(note) = object["metadata"]["annotations"][LAST_APPLIED].as_str() else { return Ok(object) };
+    if !owners_of_note(&object, "Apply").is_empty() {
+        return Ok(object);
+    }
+    let mut alone = json!({
+        "apiVersion": object["apiVersion"],
+        "kind": object["kind"],
+        "metadata": {"annotations": {LAST_APPLIED: note}, "name": info.name},
+    });
+    if !info.namespace.is_empty() {
+        alone["metadata"]["namespace"] = info.namespace.as_str().into();
+    }
+    let request = info.request("PATCH", accept::JSON).query("fieldManager", LAST_APPLIED_MANAGER);
+    let request = if dry_run == DryRun::Server { request.query("dryRun", "All") } else { request };
+    match kube.object(&request.json(content::APPLY, &alone)) {
+        Ok(object) => Ok(object),
+        Err(Stop::Failed(failure)) => {
+            kube.warn(&format!(
+                "failed to migrate kubectl.kubernetes.io/last-applied-configuration for Server-Side Apply. This is non-fatal and will be retried next time you apply. Error: {}",
+                failure.text()
+            ));
+            Ok(object)
+        }
+        Err(stop) => Err(stop),
+    }
+}
+
+/// The managers that own the note by this operation.
+fn owners_of_note(object: &Value, operation: &str) -> BTreeSet<String> {
+    let field = format!("f:{LAST_APPLIED}");
+    let owns = |entry: &&Value| {
+        entry["operation"] == operation && !entry["fieldsV1"]["f:metadata"]["f:annotations"][&field].is_null()
+    };
+    let entries = list(&object["metadata"]["managedFields"]).iter().filter(owns);
+    entries.map(|entry| entry["manager"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// Hands over what was owned by applying on the client's side, and applies again, so that what was dropped goes.
+///
+/// Upstream: `migrateToSSAIfNecessary`, `k8s.io/client-go/util/csaupgrade`.
+fn migrate(
+    kube: &mut Kube,
+    info: &Info,
+    request: &Request,
+    dry_run: DryRun,
+    object: Arc<Value>,
+) -> Outcome<Arc<Value>> {
+    let given = kube.args.text("field-manager");
+    let manager = if given.is_empty() { "kubectl" } else { given }.to_owned();
+    let before = owners_of_note(&object, "Update");
+    let mut object = object;
+    for attempt in 0.. {
+        let own = &object["metadata"]["managedFields"];
+        let entries = before.iter().fold(list(own).to_vec(), |entries, old| handed_over(entries, old, &manager));
+        if entries == list(own) {
+            return Ok(object);
+        }
+        let patch = json!([
+            {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": object["metadata"]["resourceVersion"]},
+        ]);
+        let patching = marked(kube, info.request("PATCH", accept::JSON), dry_run, "kubectl");
+        match kube.object(&patching.json(content::JSON_PATCH, &patch)) {
+            Ok(_) => break,
+            Err(Stop::Failed(failure)) if failure.is("Conflict") && attempt < ATTEMPTS => object = info.get(kube)?,
+            Err(Stop::Failed(failure)) => {
+                kube.warn(&format!(
+                    "server rejected managed fields migration to Server-Side Apply. This is non-fatal and will be retried next time you apply. Error: {}",
+                    failure.text()
+                ));
+                return Ok(object);
+            }
+            Err(stop) => return Err(stop),
+        }
+    }
+    kube.object(request)
+}
+
+/// Entries in which the one who applies has what the old manager owned by updates.
+fn handed_over(mut entries: Vec<Value>, old: &str, manager: &str) -> Vec<Value> {
+    let is = |entry: &Value, name: &str, operation: &str| {
+        entry["manager"] == name && entry["operation"] == operation && entry["subresource"].is_null()
+    };
+    let place = entries.iter().position(|entry| is(entry, manager, "Apply")).or_else(|| {
+        let place = entries.iter().position(|entry| is(entry, old, "Update"))?;
+        entries[place]["manager"] = manager.into();
+        entries[place]["operation"] = "Apply".into();
+        Some(place)
+    });
+    let Some(place) = place else { return entries };
+    let version = entries[place]["apiVersion"].clone();
+    let found = entries.iter().find(|entry| is(entry, old, "Update") && entry["apiVersion"] == version);
+    if let Some(fields) = found.map(|entry| entry["fieldsV1"].clone()) {
+        unite(&mut entries[place]["fieldsV1"], &fields);
+    }
+    if let Some(notes) = entries[place].pointer_mut("/fieldsV1/f:metadata/f:annotations").and_then(Value::as_object_mut)
+    {
+        notes.shift_remove(&format!("f:{LAST_APPLIED}"));
+    }
+    entries.retain(|entry| !is(entry, old, "Update"));
+    entries
+}
+
+/// Both sets of fields; they are as deep as the object that has them.
+fn unite(own: &mut Value, more: &Value) {
+    if !own.is_object() {
+        *own = json!({});
+    }
+    for (name, inner) in more.as_object().into_iter().flatten() {
+        unite(&mut own[name], inner);
     }
 }
 
@@ -136,8 +265,8 @@ fn client(kube: &mut Kube, info: &Info, dry_run: DryRun, validation: Validation,
         Err(stop) => {
             let resource = format!(
                 "Resource: {}, GroupVersionKind: {}\nName: {}, Namespace: {}",
-                quote(&resource_text(info)),
-                quote(&kind_text(info)),
+                quote(&info.resource.resource_text()),
+                quote(&info.resource.kind_text()),
                 quote(&info.name),
                 quote(&info.namespace)
             );
@@ -173,29 +302,11 @@ fn client(kube: &mut Kube, info: &Info, dry_run: DryRun, validation: Validation,
     print::outcome(kube, output, &new, said, dry_run)
 }
 
-fn resource_text(info: &Info) -> String {
-    let (group, version) = (&info.resource.group, &info.resource.version);
-    format!(
-        "{}, Resource={}",
-        if group.is_empty() { format!("/{version}") } else { format!("{group}/{version}") },
-        info.resource.name
-    )
-}
-
-fn kind_text(info: &Info) -> String {
-    let (group, version) = (&info.resource.group, &info.resource.version);
-    format!(
-        "{}, Kind={}",
-        if group.is_empty() { format!("/{version}") } else { format!("{group}/{version}") },
-        info.resource.kind
-    )
-}
-
 fn described(info: &Info) -> String {
     format!(
         "Resource: {}, GroupVersionKind: {}\nName: {}, Namespace: {}",
-        quote(&resource_text(info)),
-        quote(&kind_text(info)),
+        quote(&info.resource.resource_text()),
+        quote(&info.resource.kind_text()),
         quote(&info.name),
         quote(&info.namespace)
     )

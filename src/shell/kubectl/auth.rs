@@ -176,19 +176,13 @@ pub fn reconcile(kube: &mut Kube) -> Outcome<()> {
 
 /// Sees to it that a role or binding grants at least what the file says.
 fn reconcile_one(kube: &mut Kube, object: &Value, dry_run: DryRun, output: &Output) -> Outcome<()> {
-    let mut wanted = object.clone();
+    let wanted = object.clone();
     let resource = known(text(&wanted["apiVersion"]), text(&wanted["kind"]));
     if resource.group != "rbac.authorization.k8s.io" {
         return fail(format!("only rbac.authorization.k8s.io/v1 is supported: not {}", text(&wanted["kind"])));
     }
-    let namespace = match text(&wanted["metadata"]["namespace"]) {
-        _ if !resource.is_namespaced => String::new(),
-        "" => kube.namespace()?,
-        own => own.to_owned(),
-    };
-    if resource.is_namespaced {
-        wanted["metadata"]["namespace"] = namespace.clone().into();
-    }
+    // No namespace is put in here, neither by upstream.
+    let namespace = text(&wanted["metadata"]["namespace"]).to_owned();
     let wanted = in_form(&wanted).or_else(fail)?;
     let name = text(&wanted["metadata"]["name"]).to_owned();
     let path = resource.object_path(&namespace, &name);
@@ -211,6 +205,9 @@ fn reconcile_one(kube: &mut Kube, object: &Value, dry_run: DryRun, output: &Outp
     };
     if dry_run == DryRun::None {
         if existing.is_none() && resource.is_namespaced {
+            if namespace.is_empty() {
+                return fail("resource name may not be empty");
+            }
             // The namespace is made if it is not there.
             let request =
                 Request::get(format!("/api/v1/namespaces/{namespace}"), accept::TYPED).about("namespaces", &namespace);

@@ -441,7 +441,22 @@ pub fn page(
     if query.limit > 0 {
         request = request.query("limit", query.limit.to_string());
     }
-    kube.object(&request)
+    kube.object(&request).map_err(|stop| match stop {
+        Stop::Failed(failure) if failure.is("BadRequest") || failure.is_not_found() => {
+            Stop::Failed(failure.with(&unlisted(query, resource)))
+        }
+        other => other,
+    })
+}
+
+/// What is said before a refusal to list.
+fn unlisted(query: &Query, resource: &ApiResource) -> String {
+    let what = quote(&resource.resource_text());
+    if query.selector.is_empty() && query.field_selector.is_empty() {
+        return format!("Unable to list {what}: ");
+    }
+    let (labels, fields) = (quote(&query.selector), quote(&query.field_selector));
+    format!("Unable to find {what} that match label selector {labels}, field selector {fields}: ")
 }
 
 /// An object of a list, which leaves out what the list says of all of them.

@@ -336,7 +336,7 @@ impl<'a, 'f> Kube<'a, 'f> {
     pub fn send(&mut self, request: &Request) -> Outcome<Sent> {
         let config = self.config()?;
         let (args, seed) = (self.args, self.seed);
-        Ok(self.run.send(&config.authority, || dress(request, &config, args, seed)))
+        Ok(self.run.send(&config.authority, config.timeout, || dress(request, &config, args, seed)))
     }
 
     /// Whatever comes back, after as many attempts as the server asks for.
@@ -364,7 +364,7 @@ impl<'a, 'f> Kube<'a, 'f> {
         let config = self.config()?;
         match self.run.answer(sent)? {
             Err(error) => {
-                verbose::failed(self, request, &config, error);
+                verbose::failed(self, request, &config);
                 Err(Stop::Failed(Failure::Network { host: host(&config), error }))
             }
             Ok(answer) => {
@@ -420,7 +420,7 @@ impl<'a, 'f> Kube<'a, 'f> {
             if (200..300).contains(&answer.status) {
                 return Ok(stream);
             }
-            let mut body = answer.body.to_vec();
+            let mut body = Vec::new();
             while let Some(chunk) = self.run.chunk(stream)? {
                 body.extend_from_slice(&chunk);
             }
@@ -510,9 +510,9 @@ pub fn dress(request: &Request, config: &Config, args: &Args, seed: u64) -> Http
     }
     impersonate.groups.iter().for_each(|group| put("Impersonate-Group", group));
     let mut request = request.clone();
-    if let Some(timeout) = &config.timeout {
+    if let Some(timeout) = config.timeout {
         request.query.retain(|(name, _)| name != "timeout");
-        request.query.push(("timeout".to_owned(), timeout.clone()));
+        request.query.push(("timeout".to_owned(), timeout.to_string()));
     }
     HttpRequest { method: request.method.to_owned(), target: request.target(), headers, body: request.body }
 }

@@ -9,8 +9,10 @@ use super::flags::Args;
 use super::run::Run;
 use crate::k8s::yaml;
 use crate::shell::environment::Environment;
+use crate::shell::etcdctl::flags::parse_duration;
 use crate::shell::files::FileError;
 use crate::shell::printers::go::quote;
+use crate::sim::Micros;
 
 /// Where a kubeconfig lies if nothing else is said.
 const DEFAULT_FILE: &str = "/home/learner/.kube/config";
@@ -35,7 +37,7 @@ pub struct Config {
     pub client_certificate: String,
     pub impersonate: Impersonate,
     /// `--request-timeout`, unless it is zero.
-    pub timeout: Option<String>,
+    pub timeout: Option<Micros>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -173,7 +175,7 @@ impl KubeConfig {
                         .collect()
                 },
             },
-            timeout: Some(args.text("request-timeout").to_owned()).filter(|span| span != "0"),
+            timeout: timeout(args.text("request-timeout"))?,
             server,
         };
         let file = text(user, "client-certificate");
@@ -221,6 +223,18 @@ impl KubeConfig {
         let has = |file: &Value| list(&file["users"]).iter().any(|item| item["name"] == user);
         let origin = self.files.iter().find(|(_, file)| has(file)).map_or("", |(origin, _)| &origin[..]);
         origin.rsplit_once('/').map_or_else(|| path.to_owned(), |(folder, _)| format!("{folder}/{path}"))
+    }
+}
+
+/// client-go's `ParseTimeout`: a duration, or whole seconds; zero is none.
+fn timeout(text: &str) -> Outcome<Option<Micros>> {
+    let seconds = text.parse::<u64>().ok().and_then(|seconds| seconds.checked_mul(1_000_000)).map(Micros);
+    match seconds.or_else(|| parse_duration(text).ok()) {
+        Some(span) => Ok(Some(span).filter(|span| span.0 > 0)),
+        None if text.is_empty() => Ok(None),
+        None => fail(
+            "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)",
+        ),
     }
 }
 

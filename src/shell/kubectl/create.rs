@@ -692,7 +692,11 @@ fn rules(kube: &mut Kube) -> Outcome<Vec<Value>> {
                     let (name, group) = main.split_once('.').unwrap_or((main, ""));
                     (group.to_owned(), name.to_owned())
                 }
-                None => return Err(Stop::Failed(Failure::NoResource(super::discovery::missing(main)))),
+                None => {
+                    // Upstream says it without `error: `.
+                    let missing = Failure::NoResource(super::discovery::missing(main));
+                    return Err(Stop::Failed(Failure::Said(missing.text())));
+                }
             }
         };
         let name = if sub.is_empty() { name } else { format!("{name}/{sub}") };

@@ -51,6 +51,16 @@ pub struct ApiResource {
 }
 
 impl ApiResource {
+    /// Go's text of a `GroupVersionResource`.
+    pub fn resource_text(&self) -> String {
+        format!("{}/{}, Resource={}", self.group, self.version, self.name)
+    }
+
+    /// Go's text of a `GroupVersionKind`.
+    pub fn kind_text(&self) -> String {
+        format!("{}/{}, Kind={}", self.group, self.version, self.kind)
+    }
+
     pub fn api_version(&self) -> String {
         join_version(&self.group, &self.version)
     }

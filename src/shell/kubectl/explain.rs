@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::client::Kube;
 use super::config::list;
 use super::discovery::{ApiResource, split_version};
-use super::failure::{Failure, Outcome, Stop, fail};
+use super::failure::{Outcome, fail};
 use super::openapi;
 use crate::shell::printers::go::quote;
 
@@ -45,7 +45,10 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
     page.line("");
     let (field, owner) = match page.walk(schema, &path) {
         Ok(found) => found,
-        Err(missing) => return Err(Stop::Failed(Failure::Text(format!("field {} does not exist", quote(&missing))))),
+        Err(missing) => {
+            kube.print(page.out);
+            return fail(format!("field {} does not exist", quote(&missing)));
+        }
     };
     if let Some(name) = path.last() {
         let required = if owner.is_some_and(|owner| is_required(owner, name)) { " -required-" } else { "" };
@@ -173,9 +176,7 @@ impl<'d> Explainer<'d> {
             return "IntOrString".to_owned();
         }
         if let Some(kind) = target["type"].as_str() {
-            // A named type that is a text keeps its name.
-            let reference = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
-            return reference.and_then(|reference| reference.rsplit('.').next()).unwrap_or(kind).to_owned();
+            return kind.to_owned();
         }
         let reference = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
         reference.and_then(|reference| reference.rsplit('.').next()).unwrap_or("Object").to_owned()

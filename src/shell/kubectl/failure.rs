@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::run::Answer;
+use super::run::{Answer, NoAnswer};
 use crate::etcd::http::FetchError;
 use crate::shell::printers::go::quote;
 
@@ -25,7 +25,7 @@ pub enum Failure {
     /// No answer came.
     Network {
         host: String,
-        error: FetchError,
+        error: NoAnswer,
     },
     NoResource(NoResource),
     /// Anything else, without `error: ` before it.
@@ -224,9 +224,11 @@ impl Failure {
                 Some(format!("Error from server: {}", refusal.message))
             }
             Failure::Api(refusal) => Some(format!("Error from server ({}): {}", refusal.reason, refusal.message)),
-            Failure::Network { host, error: FetchError::Refused } => Some(format!(
+            Failure::Network { host, error: NoAnswer::Failed(FetchError::Refused) } => Some(format!(
                 "The connection to the server {host} was refused - did you specify the right host or port?"
             )),
+            // What breaks off within an answer is no error of the connection's.
+            Failure::Network { error: NoAnswer::Late { has_begun: true }, .. } => None,
             Failure::Network { host, error } => {
                 Some(format!("Unable to connect to the server: {}", network(host, *error)))
             }
@@ -265,8 +267,15 @@ impl NoResource {
     }
 }
 
-fn network(host: &str, error: FetchError) -> String {
+fn network(host: &str, error: NoAnswer) -> String {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let error = match error {
+        NoAnswer::Failed(error) => error,
+        NoAnswer::Late { has_begun: false } => return "context deadline exceeded".to_owned(),
+        NoAnswer::Late { has_begun: true } => {
+            return "unexpected error when reading response body. Please retry. Original error: context deadline exceeded (Client.Timeout or context cancellation while reading body)".to_owned();
+        }
+    };
     match error {
         FetchError::NoSuchHost => format!("dial tcp: lookup {name}: no such host"),
         FetchError::Refused => format!("dial tcp {host}: connect: connection refused"),

@@ -40,7 +40,9 @@ pub fn run(kube: &mut Kube) -> Outcome<()> {
         kube.complain(
             "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported resources.\n\n",
         );
-        return fail("Required resource not specified.\nSee 'kubectl get -h' for help and examples");
+        return fail(
+            "Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that resource (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and examples",
+        );
     }
     let sort = args.text("sort-by").to_owned();
     let asks_table = output.is_human() && args.bool("server-print");

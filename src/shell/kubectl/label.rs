@@ -117,10 +117,8 @@ fn adorn(kube: &mut Kube, what: &str, field: &str, manager: &str, done: &str, un
 }
 
 fn check_labels(changes: &Changes) -> Outcome<()> {
+    // Names are left to the server.
     for (name, value) in &changes.set {
-        if let Some(why) = names::qualified_name(name).first() {
-            return fail(format!("invalid label key: {}: {why}", quote(&format!("{name}={value}"))));
-        }
         if let Some(why) = names::label_value(value).first() {
             return fail(format!("invalid label value: {}: {why}", quote(&format!("{name}={value}"))));
         }

@@ -154,7 +154,7 @@ impl Program for Kubectl {
                 self.args = None;
             }
             tell => {
-                if self.args.is_some() && self.journal.tell(now, tell) {
+                if self.args.is_some() && self.journal.tell(now, tell, asks) {
                     self.turn(now, asks);
                 }
             }

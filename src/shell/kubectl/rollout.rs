@@ -332,6 +332,15 @@ pub fn history(kube: &mut Kube) -> Outcome<()> {
     builder::visit(kube, &query, |kube, info| {
         let (_, revisions) = revisions(kube, info)?;
         let head = format!("{}/{}", info.resource.singular_qualified(), info.name);
+        const NONE: &str = "No rollout history found.";
+        if wanted > 0 && revisions.is_empty() {
+            kube.print(format!("{head} with revision #{wanted}\n{NONE}\n"));
+            return Ok(());
+        }
+        if revisions.is_empty() {
+            kube.print(format!("{head} \n{NONE}\n"));
+            return Ok(());
+        }
         if wanted > 0 {
             let Some((_, found)) = revisions.iter().find(|(number, _)| *number == wanted) else {
                 return fail("unable to find the specified revision");
@@ -379,7 +388,7 @@ pub fn undo(kube: &mut Kube) -> Outcome<()> {
         let request = match found.get("patch") {
             Some(patch) => info.request("PATCH", accept::TYPED).json(content::STRATEGIC, patch),
             None => {
-                if let Some(same) = same_template(&own, found) {
+                if let Some(same) = same_template(&own, found, wanted) {
                     kube.print(format!("{}/{} {same}\n", info.resource.singular_qualified(), info.name));
                     return Ok(());
                 }
@@ -396,13 +405,13 @@ pub fn undo(kube: &mut Kube) -> Outcome<()> {
     })
 }
 
-fn same_template(own: &Value, found: &Value) -> Option<String> {
+fn same_template(own: &Value, found: &Value, wanted: i64) -> Option<String> {
     let mut template = found["set"]["spec"]["template"].clone();
     if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
         labels.shift_remove("pod-template-hash");
     }
     (template == own["spec"]["template"])
-        .then(|| "skipped rollback (current template already matches revision)".to_owned())
+        .then(|| format!("skipped rollback (current template already matches revision {wanted})"))
 }
 
 /// The replica set's template in the place of the deployment's, with the notes of the one on the other.

@@ -18,6 +18,7 @@ use super::config::Config;
 use super::discovery::Discovery;
 use super::failure::{Failure, Outcome, Stop};
 use crate::etcd::http::{FetchError, FetchEvent, HttpRequest, HttpResponse};
+use crate::k8s::protobuf::WatchEvent;
 use crate::k8s::schema::Schema;
 use crate::k8s::{json, protobuf};
 use crate::shell::files::{FileError, Files};
@@ -38,6 +39,8 @@ pub struct Journal {
     streams: BTreeMap<Token, Incoming>,
     /// When it is told the time, because something waits for it.
     alarms: BTreeSet<SimTime>,
+    /// Timers, and the requests that are given up when they go off.
+    limits: BTreeMap<Token, Token>,
     tokens: u32,
     input: String,
     input_closed: bool,
@@ -60,7 +63,7 @@ enum What {
     Open(Token),
     /// A request whose answer is coming in.
     Incoming(Token, Option<Box<HttpResponse>>, BytesMut),
-    Answer(Token, Result<Arc<Answer>, FetchError>),
+    Answer(Token, Result<Arc<Answer>, NoAnswer>),
     /// An answer whose body is looked at as it comes.
     Streaming(Token, Arc<Answer>),
     File(Result<Bytes, FileError>),
@@ -79,11 +82,47 @@ enum What {
     Folded(Value),
 }
 
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoAnswer {
+    Failed(FetchError),
+    /// `--request-timeout` was over, before the answer began or within it.
+    Late {
+        has_begun: bool,
+    },
+}
+
 /// Bytes of a stream that were not looked at yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Incoming {
     bytes: BytesMut,
     over: bool,
+    /// Events stand in frames of Protobuf, not on lines.
+    is_framed: bool,
+}
+
+impl Incoming {
+    /// The next line; a frame as the line that it would be in JSON. Nothing at the end.
+    fn line(&mut self) -> Outcome<Option<Bytes>> {
+        if self.is_framed {
+            return match WatchEvent::from_stream(Schema::kubernetes(), &self.bytes) {
+                Ok(Some((event, length))) => {
+                    let _ = self.bytes.split_to(length);
+                    let event = serde_json::json!({"type": event.kind, "object": event.object});
+                    Ok(Some(json::to_string(&event).into()))
+                }
+                Ok(None) if !self.over => Err(Stop::Pending),
+                // What cannot be read ends a watch, as it does upstream.
+                Ok(None) | Err(_) => Ok(None),
+            };
+        }
+        match self.bytes.iter().position(|byte| *byte == b'\n') {
+            Some(end) => Ok(Some(self.bytes.split_to(end + 1).freeze())),
+            None if self.over && self.bytes.is_empty() => Ok(None),
+            None if self.over => Ok(Some(std::mem::take(&mut self.bytes).freeze())),
+            None => Err(Stop::Pending),
+        }
+    }
 }
 
 /// What a server answered.
@@ -113,6 +152,12 @@ impl Answer {
         Answer { status: response.status, headers, body: response.body, json }
     }
 
+    /// Whether the body is a stream of events in Protobuf.
+    fn is_framed(&self) -> bool {
+        self.header("Content-Type")
+            .is_some_and(|media| media.starts_with("application/vnd.kubernetes.protobuf;stream=watch"))
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
@@ -133,13 +178,16 @@ pub struct Stream(Token);
 
 impl Journal {
     /// Takes in what was told; whether the command should run on.
-    pub fn tell(&mut self, now: SimTime, tell: Tell) -> bool {
+    pub fn tell(&mut self, now: SimTime, tell: Tell, asks: &mut Asks) -> bool {
         match tell {
             Tell::Http { token, event } => self.heard(now, token, event),
-            Tell::Timer { token } => {
-                self.over(now, token, What::Done);
-                true
-            }
+            Tell::Timer { token } => match self.limits.remove(&token) {
+                Some(request) => self.give_up(now, request, asks),
+                None => {
+                    self.over(now, token, What::Done);
+                    true
+                }
+            },
             Tell::Edited { token, result } => {
                 self.over(now, token, What::Text(result));
                 true
@@ -179,7 +227,7 @@ impl Journal {
         let What::Incoming(_, head, body) = &mut entry.what else { return false };
         let finished = match event {
             FetchEvent::Connected => return false,
-            FetchEvent::Failed(error) => Err(error),
+            FetchEvent::Failed(error) => Err(NoAnswer::Failed(error)),
             FetchEvent::Answered { response, more } => {
                 let response = Arc::unwrap_or_clone(response);
                 if more {
@@ -203,6 +251,23 @@ impl Journal {
         };
         entry.at = now;
         entry.what = What::Answer(token, finished.map(|response| Arc::new(Answer::new(response))));
+        true
+    }
+
+    /// A request has taken too long: a body that goes on ends here, an answer that has not come will not.
+    fn give_up(&mut self, now: SimTime, token: Token, asks: &mut Asks) -> bool {
+        if let Some(incoming) = self.streams.get_mut(&token) {
+            if incoming.over {
+                return false;
+            }
+            incoming.over = true;
+        } else {
+            let is_it = |entry: &&mut Entry| matches!(&entry.what, What::Incoming(own, ..) if *own == token);
+            let Some(entry) = self.entries.iter_mut().rev().find(is_it) else { return false };
+            let has_begun = matches!(&entry.what, What::Incoming(_, Some(_), _));
+            *entry = Entry { at: now, what: What::Answer(token, Err(NoAnswer::Late { has_begun })) };
+        }
+        asks.push(Ask::Cancel { token });
         true
     }
 
@@ -360,12 +425,17 @@ impl<'a, 'f> Run<'a, 'f> {
         Err(Stop::Pending)
     }
 
-    /// Sends a request, without waiting.
-    pub fn send(&mut self, authority: &str, request: impl FnOnce() -> HttpRequest) -> Sent {
+    /// Sends a request, without waiting. It is given up after so long.
+    pub fn send(&mut self, authority: &str, limit: Option<Micros>, request: impl FnOnce() -> HttpRequest) -> Sent {
         let place = self.cursor;
         if self.journal.entries.len() <= place {
             let token = self.token();
             self.asks.push(Ask::Http { token, authority: authority.to_owned(), request: request() });
+            if let Some(span) = limit {
+                let timer = self.token();
+                self.asks.push(Ask::Sleep { token: timer, span });
+                self.journal.limits.insert(timer, token);
+            }
             let what = What::Incoming(token, None, BytesMut::new());
             self.journal.entries.push(Entry { at: self.now, what });
         }
@@ -373,7 +443,7 @@ impl<'a, 'f> Run<'a, 'f> {
         Sent(place)
     }
 
-    pub fn answer(&mut self, sent: Sent) -> Outcome<Result<Arc<Answer>, FetchError>> {
+    pub fn answer(&mut self, sent: Sent) -> Outcome<Result<Arc<Answer>, NoAnswer>> {
         match self.journal.entries.get(sent.0) {
             Some(Entry { at, what: What::Answer(_, answer) }) => {
                 self.time = self.time.max(*at);
@@ -388,17 +458,19 @@ impl<'a, 'f> Run<'a, 'f> {
     }
 
     /// The beginning of an answer, whose body may go on.
-    pub fn stream(&mut self, sent: Sent) -> Outcome<Result<(Arc<Answer>, Stream), FetchError>> {
+    pub fn stream(&mut self, sent: Sent) -> Outcome<Result<(Arc<Answer>, Stream), NoAnswer>> {
         let now = self.now;
         let Some(entry) = self.journal.entries.get_mut(sent.0) else { return Err(Stop::Pending) };
         let begun = match &mut entry.what {
             What::Incoming(token, head, body) => head.take().map(|response| {
                 let answer = Answer::new(HttpResponse { body: Bytes::new(), ..*response });
-                (*token, Arc::new(answer), Incoming { bytes: std::mem::take(body), over: false })
+                let is_framed = answer.is_framed();
+                (*token, Arc::new(answer), Incoming { bytes: std::mem::take(body), over: false, is_framed })
             }),
             What::Answer(token, Ok(answer)) => {
                 let bytes = BytesMut::from(&answer.body[..]);
-                Some((*token, answer.clone(), Incoming { bytes, over: true }))
+                let is_framed = answer.is_framed();
+                Some((*token, answer.clone(), Incoming { bytes, over: true, is_framed }))
             }
             _ => None,
         };
@@ -420,12 +492,7 @@ impl<'a, 'f> Run<'a, 'f> {
             return Ok(line.clone());
         }
         let Some(incoming) = self.journal.streams.get_mut(&stream.0) else { return Ok(None) };
-        let line = match incoming.bytes.iter().position(|byte| *byte == b'\n') {
-            Some(end) => Some(incoming.bytes.split_to(end + 1).freeze()),
-            None if incoming.over && incoming.bytes.is_empty() => None,
-            None if incoming.over => Some(std::mem::take(&mut incoming.bytes).freeze()),
-            None => return Err(Stop::Pending),
-        };
+        let line = incoming.line()?;
         self.note(What::Line(line.clone()));
         Ok(line)
     }

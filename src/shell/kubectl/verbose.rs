@@ -8,7 +8,6 @@
 use super::client::{Kube, Request, mix};
 use super::config::Config;
 use super::run::Answer;
-use crate::etcd::http::FetchError;
 use crate::k8s::meta::time::{Precision, Time};
 use crate::shell::printers::go::quote;
 use crate::shell::text;
@@ -143,7 +142,7 @@ pub fn answered(kube: &mut Kube, request: &Request, config: &Config, answer: &An
 }
 
 /// The same of a request that nobody answered.
-pub fn failed(kube: &mut Kube, request: &Request, config: &Config, _error: FetchError) {
+pub fn failed(kube: &mut Kube, request: &Request, config: &Config) {
     let verbosity = kube.verbosity();
     if verbosity < 6 {
         return;

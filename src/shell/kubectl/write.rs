@@ -2,13 +2,14 @@
 //!
 //! Upstream: `k8s.io/kubectl/pkg/cmd/{create,replace,patch,scale}`.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::builder::{self, Info, Query, Target};
 use super::client::{Kube, Request, accept, content};
 use super::delete;
 use super::discovery::ApiResource;
-use super::failure::{Outcome, Stop, all, fail};
+use super::failure::{Failure, Outcome, Stop, all, fail};
 use super::flags::DryRun;
 use super::openapi::Validation;
 use super::patches;
@@ -194,21 +195,33 @@ pub fn patch(kube: &mut Kube) -> Outcome<()> {
             return fail(format!("--type must be one of [json merge strategic], not {}", quote(other)));
         }
     };
+    // What begins like JSON is sent as it is, for the server to read.
     let patch = match yaml::parse(&text) {
-        Ok(read) => read.value,
+        Ok(read) => json_text::to_string(&read.value).into(),
+        Err(_) if text.trim_start().starts_with('{') => Bytes::from(text),
         Err(error) => return fail(format!("unable to parse {}: {error}", quote(&text))),
     };
     let subresource = args.text("subresource").to_owned();
     builder::visit(kube, &Query::of(kube), |kube, info| {
         if dry_run == DryRun::Client || args.bool("local") {
+            let patch = json_text::parse(&patch).map_err(|error| Failure::Text(error.message))?.value;
             let new = patches::applied(&info.object, &patch, content).or_else(fail)?;
             return print::outcome(kube, &output, &new, "patched", dry_run);
         }
         let path = if subresource.is_empty() { info.path() } else { format!("{}/{subresource}", info.path()) };
-        let request =
-            Request::new("PATCH", path, accept::JSON).json(content, &patch).about(&info.resource.name, &info.name);
+        let request = Request { content, body: patch.clone(), ..Request::new("PATCH", path, accept::JSON) }
+            .about(&info.resource.name, &info.name);
         let request = marked(kube, request, dry_run, "kubectl-patch");
-        let new = kube.object(&request)?;
+        let new = kube.object(&request).map_err(|stop| match stop {
+            Stop::Failed(failure) if failure.is("UnsupportedMediaType") => {
+                let text = failure.text();
+                Stop::Failed(Failure::Text(format!(
+                    "{content} is not supported by {}: {text}",
+                    info.resource.kind_text()
+                )))
+            }
+            other => other,
+        })?;
         let said = if is_same(&info.object, &new) { "patched (no change)" } else { "patched" };
         print::outcome(kube, &output, &new, said, dry_run)
     })

@@ -33,10 +33,9 @@ const SEPARATOR: &str = "\n\n";
 pub fn run(kube: &mut Kube) -> Outcome<()> {
     let query = Query { all: true, limit: kube.args.int("chunk-size"), ..Query::of(kube) };
     if query.words.is_empty() && query.files.is_empty() {
-        kube.complain(
-            "You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported resources.\n\n",
+        return fail(
+            "You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported resources.",
         );
-        return fail("Required resource not specified.\nSee 'kubectl describe -h' for help and examples");
     }
     let targets = builder::targets(kube, &query)?;
     let (mut infos, mut failures) = (Vec::new(), Vec::new());

@@ -267,7 +267,6 @@ fn backend(kube: &mut Kube, info: &Info, backend: &Value) -> Outcome<String> {
         .iter()
         .find(|port| text(&port["name"]) == wanted || plain(&port["port"]) == wanted);
     let shown = port.map_or("<none>".to_owned(), |port| endpoints_of(&slices, port));
-    let shown = if shown == "<none>" { String::new() } else { shown };
     Ok(format!("{name}:{wanted} ({shown})"))
 }
 

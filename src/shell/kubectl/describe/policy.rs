@@ -142,7 +142,8 @@ pub fn service_account(kube: &mut Kube, info: &Info, page: &mut Page) -> Outcome
         [("Image pull secrets", names("imagePullSecrets")), ("Mountable secrets", names("secrets")), ("Tokens", tokens)]
     {
         match &names[..] {
-            [] => page.field(0, title, "<none>"),
+            // Only the first is told of when there is none.
+            [] if title == "Image pull secrets" => page.field(0, title, "<none>"),
             names => names.iter().enumerate().for_each(|(at, name)| match at {
                 0 => page.field(0, title, name),
                 _ => page.line(0, &format!("\t{name}")),
@@ -249,7 +250,8 @@ pub fn rules(value: &Value) -> Vec<Rule> {
         let shown = format!("{}{slash}{sub}", super::super::discovery::join_group(main, group));
         let is_same = |known: &&mut (Rule, String, String)| {
             let (_, urls, known_names, _) = &known.0;
-            known.1 == group && known.2 == resource && urls == url && known_names == names
+            // Only what is granted on resources is put together.
+            url.is_empty() && known.1 == group && known.2 == resource && urls == url && known_names == names
         };
         match found.iter_mut().find(is_same) {
             Some(((_, _, _, all), ..)) => {

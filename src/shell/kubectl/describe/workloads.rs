@@ -85,6 +85,9 @@ fn replica_sets(page: &mut Page, deployment: &Value, sets: &[Value]) {
         template
     };
     let own: Vec<&Value> = sets.iter().filter(is_own).collect();
+    if own.is_empty() {
+        return;
+    }
     let newest = own.iter().find(|set| template(set) == deployment["spec"]["template"]);
     let old: Vec<&&Value> = own
         .iter()
