@@ -1,5 +1,6 @@
 // Splits the code of a built page in its folder: what trunk's hook does after each build.
 
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -38,6 +39,13 @@ export function moduleOf(name) {
  */
 export const keyOf = (module) => hashed(module).slice(0, 8);
 
+/** The module as the linker wrote it: what cargo left when trunk called it. */
+function unfinished() {
+  const metadata = execFileSync('cargo', ['metadata', '--format-version', '1', '--no-deps', '--offline'], { maxBuffer: 1 << 28 });
+  const target = JSON.parse(metadata).target_directory;
+  return readFileSync(join(target, 'wasm32-unknown-unknown', process.env.TRUNK_PROFILE ?? 'release', 'control-plane-lab.wasm'));
+}
+
 /** Splits the code in a folder, unless it is split. */
 export function applySplit(folder) {
   const files = readdirSync(folder);
@@ -51,7 +59,8 @@ export function applySplit(folder) {
   const binary = find(/_bg\.wasm$/);
   const script = find(/^control-plane-lab-[0-9a-f]+\.js$/);
   const wanted = listed();
-  const { first, rest, counts } = split(readFileSync(join(folder, binary)), (name) => name === '' || wanted.has(keyOf(moduleOf(name))));
+  const isFirst = (name) => name === '' || wanted.has(keyOf(moduleOf(name)));
+  const { first, rest, counts } = split(readFileSync(join(folder, binary)), isFirst, unfinished());
   const names = {
     first: `control-plane-lab-${hashed(first)}_bg.wasm`,
     rest: `control-plane-lab-${hashed(rest)}_rest.wasm`,
@@ -72,5 +81,6 @@ export function applySplit(folder) {
   replace(script, names.script, bindings);
   writeFileSync(join(folder, names.rest), rest);
   writeFileSync(join(folder, 'index.html'), page);
-  console.log(`split: ${counts.first} functions (${first.length} bytes) first, ${counts.rest} (${rest.length} bytes) after, ${counts.doors} doors`);
+  console.log(`split: ${counts.first} functions and ${counts.firstData} bytes of data (${first.length} bytes) first, `
+    + `${counts.rest} and ${counts.restData} (${rest.length} bytes) after, ${counts.doors} doors`);
 }
