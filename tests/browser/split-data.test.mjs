@@ -18,12 +18,12 @@ const wide = (value) => [0, 7, 14, 21, 28].map((shift, place) => ((value >> shif
 const u32 = (value) => wasm.u32(value);
 
 /** The module, with what the linker says about it unless `plain`. */
-function built({ plain = false, nearAddress = POINTER, text = 'near it ' } = {}) {
+function built({ plain = false, nearAddress = POINTER, text = 'near it ', plainNumber = 0 } = {}) {
   const bodies = [
     [0, CONST, wide(nearAddress), LOAD, LOAD, END],
     [0, CONST, wide(FAR), LOAD, END],
     // Through the place of `far` in the table.
-    [0, CONST, 1, 0x11, 0, 0, END],
+    [0, CONST, wide(1), 0x11, 0, 0, CONST, wasm.i32(plainNumber), 0x1a, END],
   ].map((body) => wasm.sized(wasm.join(...body)));
   const segments = [
     { offset: POINTER, bytes: wasm.join(Buffer.from(new Uint32Array([TEXT]).buffer), Buffer.from(text), [0, 0, 0, 0], Buffer.from('far away'), Array(8).fill(0), Buffer.from('nobody’s').subarray(0, 8)) },
@@ -47,8 +47,8 @@ function built({ plain = false, nearAddress = POINTER, text = 'near it ' } = {})
   const placeIn = (index) => 1 + bodies.slice(0, index).reduce((sum, body) => sum + body.length, 0) + 3;
   const symbol = ({ segment, offset, size }, index) => wasm.join(1, 2, wasm.name(`s${index}`), u32(segment), u32(offset), u32(size));
   const info = [['.rodata', 2, 0], ['.data', 2, 0]].map(([name, align, flags]) => wasm.join(wasm.name(name), align, flags));
-  const linking = wasm.join(wasm.name('linking'), 2, 5, wasm.sized(wasm.list(info)), 8, wasm.sized(wasm.list(SYMBOLS.map(symbol))));
-  const code = [[4, placeIn(0), 0], [4, placeIn(1), 2]].map(([kind, place, index]) => wasm.join(kind, u32(place), u32(index), 0));
+  const linking = wasm.join(wasm.name('linking'), 2, 5, wasm.sized(wasm.list(info)), 8, wasm.sized(wasm.list([...SYMBOLS.map(symbol), wasm.join(0, 0, u32(1), wasm.name('far'))])));
+  const code = [[4, placeIn(0), 0, 0], [4, placeIn(1), 2, 0], [1, placeIn(2), SYMBOLS.length]].map(([kind, place, index, ...addend]) => wasm.join(kind, u32(place), u32(index), addend));
   const data = wasm.join(5, u32(1 + 6), u32(1), 0);
   return wasm.module([...sections, [0, linking],
     [0, wasm.join(wasm.name('reloc.CODE'), 6, wasm.list(code))], [0, wasm.join(wasm.name('reloc.DATA'), 7, wasm.list([data]))]]);
@@ -96,16 +96,23 @@ test('an address into the middle of a symbol, or its opposite, keeps all of it',
   }
 });
 
+test('a number that happens to be an address is none where the linker says so', async () => {
+  const linked = (nearAddress) => split(built({ plain: true, nearAddress }), (name) => name === 'near', built({ plainNumber: FAR + 4 }));
+  assert.equal((await run(linked(FAR + 4))).text(FAR), NOTHING);
+  assert.equal((await run(linked(FAR + 3))).text(FAR), 'far away');
+});
+
 test('what the linker did not say, or said of another module, stops the build', () => {
   assert.throws(() => split(built(), () => true, built({ plain: true })), /--emit-relocs/);
   assert.throws(() => split(built({ text: 'otherwise'.slice(0, 8) }), () => true, built()), /not what was linked: it differs at 1028/);
 });
 
 test('what the linker says is read as it is meant', () => {
-  const { symbols, code, data } = linked(built());
+  const { symbols, code, slots, plain, data } = linked(built({ plainNumber: 7 }));
   assert.deepEqual(symbols.map(({ start, end, isConstant }) => [start, end - start, isConstant]),
     [[POINTER, 4, true], [TEXT, 8, true], [FAR, 8, true], [PADDED, 8, true], [TOUCHED, 4, false]]);
   assert.deepEqual(code.map(({ value }) => value), [POINTER, FAR]);
+  assert.deepEqual([slots, plain], [new Set([1]), new Set([0, 7])]);
   assert.deepEqual(data.map(({ at, symbol }) => [at, symbol.start]), [[POINTER, TEXT]]);
 });
 

@@ -1,8 +1,8 @@
 // Which data only the second file needs: what no code of the first refers to, and no data that stays.
 //
 // The linker's word is taken for what refers to what (see linked.mjs); code is looked at as it is after all tools, since
-// they move functions into others. An address that they have computed further is taken for one into the symbol in which it
-// lies: then too much stays, not too little.
+// they move functions into others. A number that the linker did not write is taken for an address that they have computed
+// further, into the symbol in which it lies: then too much stays, not too little.
 
 import { constants } from './wasm.mjs';
 
@@ -58,17 +58,18 @@ export function checkSame(linked, finished) {
  * What stays with the first file: { symbols, slots }, sets of symbols of data and of places in the table of functions.
  * `bodies` are those of its functions, `others` are numbers that may be addresses too.
  */
-export function staying({ symbols, code, data }, bodies, others) {
-  const numbers = new Set([...bodies.flatMap(constants), ...others]);
+export function staying({ symbols, code, slots: referred, plain, data }, bodies, others) {
+  const numbers = new Set([...bodies.flatMap((body) => constants(body)), ...others]);
   const known = new Map();
   for (const { value, symbol } of code) if (symbol) known.set(value, [...(known.get(value) ?? []), symbol]);
   const kept = new Set(symbols.filter(({ isConstant }) => !isConstant));
-  const slots = new Set(numbers);
-  const keep = (number) => [...known.get(number) ?? [], ...around(symbols, number)].forEach((symbol) => kept.add(symbol));
+  const slots = new Set([...referred].filter((slot) => numbers.has(slot)));
   for (const number of numbers) {
-    keep(number);
     // A number taken away may have become its opposite added.
-    keep(-number >>> 0);
+    for (const address of [number, -number >>> 0]) {
+      for (const symbol of known.get(address) ?? []) kept.add(symbol);
+      if (known.has(address) || !plain.has(number)) around(symbols, address).forEach((symbol) => kept.add(symbol));
+    }
   }
   // A set takes in, while it is walked, what is added to it.
   for (const { start, end } of kept) {

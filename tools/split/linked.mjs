@@ -15,9 +15,10 @@ const RELOCATIONS = new Map([
 ]);
 
 /**
- * Reads a linked module: { image, symbols, code, data }. `symbols` are those of data, { start, end, isConstant }, in the
- * order of their addresses; `code` are the addresses in code, { value, symbol }; `data` what words of data refer to,
- * { at, symbol } or { at, slot }, in the order of places.
+ * Reads a linked module: { image, symbols, code, slots, plain, data }. `symbols` are those of data, { start, end, isConstant },
+ * in the order of their addresses; `code` are the addresses in code, { value, symbol }, `slots` the places in the table of
+ * functions in it, and `plain` the numbers that are neither; `data` is what words of data refer to, { at, symbol } or
+ * { at, slot }, in their order.
  */
 export function linked(bytes) {
   const sections = wasm.sections(bytes);
@@ -42,6 +43,8 @@ export function linked(bytes) {
     image,
     symbols: sorted,
     code: code.filter(({ kind }) => kind === ADDRESS).map(({ value, symbol }) => ({ value, symbol })),
+    slots: new Set(code.filter(({ kind }) => kind === SLOT).map(({ place }) => new wasm.Reader(bytes, place).s32())),
+    plain: plainNumbers(sections.find(({ id }) => id === wasm.CODE).content(), code),
     data: data.sort((a, b) => a.at - b.at),
   };
 }
@@ -95,6 +98,19 @@ function relocations(from, sections) {
     if (!kind) throw new Error(`the linker writes a relocation of kind ${type}`);
     return { kind, place: start + from.u32(), index: from.u32(), addend: hasAddend ? from.s32() : 0 };
   });
+}
+
+/** The numbers in code that no relocation is about. */
+function plainNumbers(from, relocated) {
+  // A linker's numbers are five bytes long, so that any fits.
+  const ends = new Set(relocated.map(({ place }) => place + 5));
+  const found = new Set();
+  from.list(() => {
+    const length = from.u32();
+    const start = from.at;
+    wasm.constants(from.take(length), (end) => !ends.has(start + end)).forEach((number) => found.add(number));
+  });
+  return found;
 }
 
 /** The address at which a place of the module comes to lie. */

@@ -247,12 +247,12 @@ export function calls(body) {
 
 /**
  * The numbers in a body that could be addresses or places in a table, unsigned: constants of 32 bits, both halves of those
- * of 64 bits, and what loads and stores add to their address.
+ * of 64 bits, and what loads and stores add to their address. `passes` is asked with a place: where the number ends.
  */
-export function constants(body) {
+export function constants(body, passes = () => true) {
   const found = [];
   const from = afterLocals(body);
-  const constant = (value) => found.push(value >>> 0);
+  const constant = (value) => { if (passes(from.at)) found.push(value >>> 0); };
   const wide = (value) => [value, value >> 32n].forEach((half) => constant(Number(BigInt.asUintN(32, half))));
   while (from.at < from.end) instruction(from, { number: () => from.skipNumber(), constant, wide });
   return found;
