@@ -27,8 +27,8 @@ const server = await startServer(null, folder);
 const browser = await launch();
 const ran = new Set();
 try {
-  for (const { slow = 1, ...options } of [{ viewport: { width: 1440, height: 900 } }, { viewport: { width: 390, height: 844 } },
-    { viewport: { width: 1024, height: 768 }, colorScheme: 'dark', slow: 4 }]) {
+  for (const { slow = 1, ...options } of [{ viewport: { width: 1440, height: 900 } }, { viewport: { width: 390, height: 844 }, slow: 6 },
+    { viewport: { width: 1024, height: 768 }, colorScheme: 'dark', slow: 3 }]) {
     const page = await browser.newPage(options);
     await (await page.context().newCDPSession(page)).send('Emulation.setCPUThrottlingRate', { rate: slow });
     await page.addInitScript(() => {
