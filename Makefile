@@ -16,7 +16,7 @@ ENGINE := --locked --no-default-features
 SERVED := $(ENGINE) --features serve
 # Optimised even for checking: so it shares the macros that the page's own build has compiled.
 PAGE := --locked --release --target wasm32-unknown-unknown --features ui --lib --bin control-plane-lab
-PAGE_SOURCES := $(shell find src assets lessons) index.html Trunk.toml Cargo.toml Cargo.lock tools/stamp.mjs \
+PAGE_SOURCES := $(shell find src assets lessons) index.html Trunk.toml Cargo.toml Cargo.lock .cargo/config.toml tools/stamp.mjs \
 	$(shell find tools/split)
 
 help: ## List the commands

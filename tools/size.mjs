@@ -44,7 +44,7 @@ if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.me
   const { files, total, later } = firstPage(process.argv[2] ?? 'dist');
   for (const { file, bytes } of files) console.log(`${String(bytes).padStart(9)}  ${file}`);
   console.log(`${String(total).padStart(9)}  bytes for the first page, of ${BUDGET_BYTES}`);
-  console.log(`${String(later).padStart(9)}  bytes of code that follow`);
+  console.log(`${String(later).padStart(9)}  bytes of code and data that follow`);
   console.log(`${String(total + later).padStart(9)}  bytes in all`);
   if (total > BUDGET_BYTES) {
     console.error('the first page is over its budget');

@@ -6,11 +6,6 @@
 //!
 //! Not here: any server. Everything in this folder so far is a function of its arguments.
 
-/// Whether worlds may have API servers, and terminals `kubectl`.
-// Simplified: not in the page yet: the texts that they are made of would put its first download over its budget, until data
-// is split as code is (decision 0004).
-pub const IS_BUILT_IN: bool = !cfg!(target_arch = "wasm32");
-
 pub mod apiserver;
 pub mod cel;
 pub mod codec;

@@ -3,7 +3,6 @@
 use super::{Lab, Scenario, Topic};
 use crate::etcd::Wire;
 use crate::etcd::client::{self, Address, ClientId};
-use crate::k8s::IS_BUILT_IN;
 use crate::k8s::apiserver::authentication::{Authenticator, Keys, StaticToken};
 use crate::k8s::apiserver::{ApiServer, Config, Fact, Flags, Moment, Outbox, User};
 use crate::k8s::encryption::plugin::Plugins;
@@ -43,7 +42,7 @@ impl ApiServers {
         ApiServers {
             first,
             seed,
-            config: (IS_BUILT_IN && !names.is_empty()).then(|| config(seed).into()),
+            config: (!names.is_empty()).then(|| config(seed).into()),
             running: vec![None; names.len()],
             starts: vec![0; names.len()],
             flags: vec![Arc::default(); names.len()],
@@ -112,7 +111,7 @@ impl Hash for ApiServers {
 impl Lab {
     pub(super) fn start_api_server(&mut self, host: HostId) {
         let Some(place) = self.api_servers.place(host) else { return };
-        if !IS_BUILT_IN || self.api_servers.running[place].is_some() || !self.sim.powered(host) {
+        if self.api_servers.running[place].is_some() || !self.sim.powered(host) {
             return;
         }
         let servers = &mut self.api_servers;
@@ -161,7 +160,7 @@ impl Lab {
     pub(super) fn at_api_server(&mut self, host: HostId, act: impl FnOnce(&mut ApiServer, Moment, &mut Outbox)) {
         let at = Moment { now: self.sim.now(), event: self.sim.current() };
         let Some(place) = self.api_servers.place(host) else { return };
-        let Some(server) = self.api_servers.running[place].as_mut().filter(|_| IS_BUILT_IN) else { return };
+        let Some(server) = self.api_servers.running[place].as_mut() else { return };
         let mut out = Outbox::default();
         act(server, at, &mut out);
         self.perform_for_api_server(host, &mut out);

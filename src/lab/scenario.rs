@@ -216,11 +216,6 @@ impl Scenario {
                     _ => return Err(format!("layout={value}: expected machines or localhost")),
                 },
                 "terminals" => scenario.terminals = number(key, value, 1, 8)? as u8,
-                "apiservers" if !crate::k8s::IS_BUILT_IN && value != "0" => {
-                    return Err(format!(
-                        "apiservers={value}: API servers are not in the page yet; `lab run` and `lab serve` have them"
-                    ));
-                }
                 "apiservers" => scenario.apiservers = number(key, value, 0, 5)? as u8,
                 _ if flags.take(key, value)? => {}
                 _ => match (Rule::named(key), value) {

@@ -109,7 +109,7 @@ fn in_order(before: &str, after: &str) -> bool {
 fn name_of_slug(slug: &str) -> String {
     let spaced = slug.replace('-', " ");
     let mut chars = spaced.chars();
-    chars.next().map_or(String::new(), |c| c.to_uppercase().chain(chars).collect())
+    chars.next().map_or(String::new(), |c| std::iter::once(c.to_ascii_uppercase()).chain(chars).collect())
 }
 
 #[cfg(test)]

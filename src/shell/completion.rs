@@ -42,7 +42,7 @@ pub fn complete(line: &str, cursor: usize, machine: &Machine, environment: &Envi
         "etcdutl" => {
             sorted(start, current, etcdutl::subcommands(arguments).iter().map(|name| (*name).to_owned()).collect())
         }
-        "kubectl" if crate::k8s::IS_BUILT_IN => sorted(start, current, kubectl_words(arguments, current)),
+        "kubectl" => sorted(start, current, kubectl_words(arguments, current)),
         "lab" => sorted(start, current, lab_words(arguments, machine)),
         "export" | "unset" => sorted(start, current, environment.exported().map(|(name, _)| name.to_owned()).collect()),
         _ => Completion { start, candidates: Vec::new() },

@@ -9,7 +9,6 @@ use super::interpreter::{Context, Shell};
 use super::kubectl::Kubectl;
 use super::lab_cmd::LabCommand;
 use super::process::{Ask, Asks, Program, Tell, Token};
-use crate::k8s;
 use crate::sim::{Micros, SimTime};
 
 /// What `help` lists: name and what it does, also the shell's own commands.
@@ -117,9 +116,6 @@ impl Process {
             "curl" => Ok(Process::Curl(Box::new(Curl::new(arguments.to_vec())))),
             "etcdctl" => Ok(Process::Etcdctl(Box::new(Etcdctl::new(arguments.to_vec(), context.clone())))),
             "etcdutl" => Ok(Process::Etcdutl(Etcdutl::new(arguments.to_vec()))),
-            "kubectl" if !k8s::IS_BUILT_IN => {
-                Err(("kubectl: not in the page yet; `lab run` and `lab serve` have it".to_owned(), 127))
-            }
             "kubectl" => Ok(Process::Kubectl(Box::new(Kubectl::new(arguments.to_vec(), context)))),
             "lab" => Ok(Process::Lab(LabCommand::new(arguments.to_vec(), context.machine.clone()))),
             _ => match Filter::new(name, arguments) {
@@ -144,7 +140,7 @@ impl Process {
             | Process::Lab(_) => false,
             Process::Filter(filter) => filter.reads_input(),
             Process::Etcdctl(etcdctl) => etcdctl.reads_input(),
-            Process::Kubectl(kubectl) => k8s::IS_BUILT_IN && kubectl.reads_input(),
+            Process::Kubectl(kubectl) => kubectl.reads_input(),
             Process::Shell(shell) => shell.reads_input(),
         }
     }
@@ -189,8 +185,7 @@ impl Program for Process {
             Process::Curl(curl) => curl.tell(now, tell, asks),
             Process::Etcdctl(etcdctl) => etcdctl.tell(now, tell, asks),
             Process::Etcdutl(etcdutl) => etcdutl.tell(now, tell, asks),
-            Process::Kubectl(kubectl) if k8s::IS_BUILT_IN => kubectl.tell(now, tell, asks),
-            Process::Kubectl(_) => {}
+            Process::Kubectl(kubectl) => kubectl.tell(now, tell, asks),
             Process::Lab(lab) => lab.tell(now, tell, asks),
             Process::Shell(shell) => match tell {
                 Tell::Stdin(chunk) => shell.feed(now, &chunk, asks),

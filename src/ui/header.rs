@@ -279,7 +279,7 @@ fn ThemeChoice() -> impl IntoView {
         let mark = move || if theme.get() == which { "✓" } else { "" };
         view! {
             <button type="button" aria-pressed=move || (theme.get() == which).to_string() on:click=choose>
-                {format!("Theme: {}", name.to_lowercase())}
+                {format!("Theme: {}", name.to_ascii_lowercase())}
                 <span aria-hidden="true">{mark}</span>
             </button>
         }

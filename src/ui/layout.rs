@@ -238,7 +238,7 @@ fn Separator(position: usize) -> impl IntoView {
             class=format!("separator {area}")
             role="separator"
             tabindex="0"
-            aria-label=format!("Size of the {}", title.to_lowercase())
+            aria-label=format!("Size of the {}", title.to_ascii_lowercase())
             aria-controls=name
             aria-orientation=if vertical { "vertical" } else { "horizontal" }
             aria-valuemin=least

@@ -6,6 +6,7 @@ use crate::lab::Scenario;
 use leptos::prelude::*;
 
 const MEMBERS: [&str; 4] = ["1", "3", "5", "7"];
+const API_SERVERS: [&str; 6] = ["0", "1", "2", "3", "4", "5"];
 const DISKS: [(&str, &str); 4] =
     [("nvme", "NVMe"), ("ssd", "SSD"), ("hdd", "Spinning disk"), ("network", "Network volume")];
 
@@ -41,7 +42,8 @@ pub fn NewWorld() -> impl IntoView {
     let wrong = move || scenario.get().is_err() || seed_read.get().is_err();
     view! {
         <form class="form" on:submit=submit>
-            <MembersField text set=Callback::new(move |value: &'static str| set("members", value))/>
+            <Choices legend="Members" key="members" values=&MEMBERS usual="3" text/>
+            <Choices legend="API servers" key="apiservers" values=&API_SERVERS usual="0" text/>
             <div class="row">
                 <label for="new-seed">"Seed"</label>
                 <input id="new-seed" class="field" inputmode="numeric" prop:value=move || seed.get()
@@ -80,22 +82,30 @@ pub fn NewWorld() -> impl IntoView {
     }
 }
 
+/// One of a few values of a word of the text; `usual` is what holds where the text has no such word.
 #[component]
-fn MembersField(text: RwSignal<String>, set: Callback<&'static str>) -> impl IntoView {
+fn Choices(
+    legend: &'static str,
+    key: &'static str,
+    values: &'static [&'static str],
+    usual: &'static str,
+    text: RwSignal<String>,
+) -> impl IntoView {
     let choice = move |value: &'static str| {
-        let chosen = move || text.with(|text| word(text, "members") == Some(value));
+        let chosen = move || text.with(|text| word(text, key).unwrap_or(usual) == value);
         view! {
             <label>
-                <input type="radio" name="new-members" value=value prop:checked=chosen on:change=move |_| set.run(value)/>
+                <input type="radio" name=format!("new-{key}") value=value prop:checked=chosen
+                    on:change=move |_| text.update(|text| *text = with_word(text, key, value))/>
                 {value}
             </label>
         }
     };
     view! {
         <fieldset class="row">
-            <legend class="visually-hidden">"Members"</legend>
-            <span aria-hidden="true">"Members"</span>
-            <div class="choices">{MEMBERS.map(choice).collect_view()}</div>
+            <legend class="visually-hidden">{legend}</legend>
+            <span aria-hidden="true">{legend}</span>
+            <div class="choices">{values.iter().copied().map(choice).collect_view()}</div>
         </fieldset>
     }
 }

@@ -197,7 +197,7 @@ test('a world of another size opens, and a smaller one after it', async (t) => {
   for (const members of [7, 1, 5]) {
     await page.getByRole('button', { name: 'World', exact: true }).click();
     await page.getByRole('button', { name: 'New world' }).click();
-    await page.getByRole('radio', { name: String(members), exact: true }).check();
+    await page.getByRole('group', { name: 'Members' }).getByRole('radio', { name: String(members), exact: true }).check();
     await page.getByRole('button', { name: 'Begin', exact: true }).click();
     await page.waitForFunction((count) => document.querySelectorAll('.cluster .member:not(.workstation)').length === count, members);
     await page.waitForFunction(() => document.querySelector('.cluster').textContent.includes('leader'));

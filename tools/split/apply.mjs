@@ -1,5 +1,6 @@
 // Splits the code of a built page in its folder: what trunk's hook does after each build.
 
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,11 +9,28 @@ import { split } from './split.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** Keys of the modules whose code the first page runs: written by record.mjs. */
-export const LIST = join(here, 'first-page.txt');
+/** Keys of the modules whose code the first page runs, and of functions of theirs that it does not: written by record.mjs. */
+const LIST = join(here, 'first-page.txt');
+const LATER = '-';
 
-/** The keys in the list. */
-export const listed = () => new Set(readFileSync(LIST, 'utf8').split('\n').filter((line) => line && !line.startsWith('#')));
+/** What the list says: { modules, later }, sets of keys. */
+export function listed() {
+  const lines = readFileSync(LIST, 'utf8').split('\n').filter((line) => line && !line.startsWith('#'));
+  const isLater = (line) => line.startsWith(LATER);
+  return { modules: new Set(lines.filter((line) => !isLater(line))), later: new Set(lines.filter(isLater).map((line) => line.slice(LATER.length))) };
+}
+
+export function writeList({ modules, later }) {
+  const lines = [
+    '# Keys of modules that the first page runs code of, then of functions in them that it does not run; all other code',
+    '# follows later. Written by `make split`.',
+    ...[...modules].sort(), ...[...later].sort().map((key) => LATER + key),
+  ];
+  writeFileSync(LIST, `${lines.join('\n')}\n`);
+}
+
+/** Whether a function belongs to the first page, by its name. */
+export const isFirst = (name, { modules, later }) => name === '' || (modules.has(keyOf(moduleOf(name))) && !later.has(keyOf(name)));
 
 const IMPORTS = /("\.\/[\w-]+_bg\.js": import0,)/;
 const digest = (content) => createHash('sha384').update(content).digest('base64');
@@ -33,10 +51,17 @@ export function moduleOf(name) {
 }
 
 /**
- * What the list has of a module: eight digits of its name's hash, since names are long. If two modules meet in one key, the
- * one goes where the other goes.
+ * What the list has of a module or function: eight digits of its name's hash, since names are long. If two meet in one key,
+ * the one goes where the other goes.
  */
-export const keyOf = (module) => hashed(module).slice(0, 8);
+export const keyOf = (name) => hashed(name).slice(0, 8);
+
+/** The module as the linker wrote it: what cargo left when trunk called it. */
+function unfinished() {
+  const metadata = execFileSync('cargo', ['metadata', '--format-version', '1', '--no-deps', '--offline'], { maxBuffer: 1 << 28 });
+  const target = JSON.parse(metadata).target_directory;
+  return readFileSync(join(target, 'wasm32-unknown-unknown', process.env.TRUNK_PROFILE ?? 'release', 'control-plane-lab.wasm'));
+}
 
 /** Splits the code in a folder, unless it is split. */
 export function applySplit(folder) {
@@ -50,8 +75,8 @@ export function applySplit(folder) {
   };
   const binary = find(/_bg\.wasm$/);
   const script = find(/^control-plane-lab-[0-9a-f]+\.js$/);
-  const wanted = listed();
-  const { first, rest, counts } = split(readFileSync(join(folder, binary)), (name) => name === '' || wanted.has(keyOf(moduleOf(name))));
+  const list = listed();
+  const { first, rest, counts } = split(readFileSync(join(folder, binary)), (name) => isFirst(name, list), unfinished());
   const names = {
     first: `control-plane-lab-${hashed(first)}_bg.wasm`,
     rest: `control-plane-lab-${hashed(rest)}_rest.wasm`,
@@ -72,5 +97,6 @@ export function applySplit(folder) {
   replace(script, names.script, bindings);
   writeFileSync(join(folder, names.rest), rest);
   writeFileSync(join(folder, 'index.html'), page);
-  console.log(`split: ${counts.first} functions (${first.length} bytes) first, ${counts.rest} (${rest.length} bytes) after, ${counts.doors} doors`);
+  console.log(`split: ${counts.first} functions and ${counts.firstData} bytes of data (${first.length} bytes) first, `
+    + `${counts.rest} and ${counts.restData} (${rest.length} bytes) after, ${counts.doors} doors`);
 }

@@ -1,23 +1,26 @@
 // Cuts the page's WebAssembly in two: what the first page runs, and the rest, which follows while the learner reads.
 //
-//   first   all memory, tables and data; the functions that the first page runs; a door for each of the others that may
-//           be asked for from here: it sees to it that the rest is there, and goes through a table
-//   rest    the other functions; it borrows memory, tables, globals and functions of the first, and on arrival puts its
-//           own into the tables
+//   first   memory, tables and globals; the functions that the first page runs, and the data that they refer to; a door
+//           for each of the other functions that may be asked for from here: it sees to it that the rest is there, and
+//           goes through a table
+//   rest    the other functions and data; it borrows memory, tables, globals and functions of the first, and on arrival
+//           puts its functions into the tables and its data into memory
 //
 // Code that meets a door before the rest has come waits for it, in the middle of whatever it does (see loader.js): to the
 // engine a function is a function, and nothing that it does depends on where the function came from.
 
+import { checkSame, divided, staying } from './data.mjs';
+import { linked } from './linked.mjs';
 import * as wasm from './wasm.mjs';
 
 /** The table of doors, the mark that the rest is there, and the prefix of what the rest borrows: names of exports. */
 const DOORS = 'rest_doors', READY = 'rest_ready', LENT = 'lent_';
 
 /**
- * Splits a module; `isFirst(name)` says of a function by its name whether the first page needs it. Returns both parts as
- * bytes: { first, rest }.
+ * Splits a module; `isFirst(name)` says of a function by its name whether the first page needs it, and `unfinished` is the
+ * module as the linker wrote it, with its relocations. Returns both parts as bytes: { first, rest }.
  */
-export function split(bytes, isFirst) {
+export function split(bytes, isFirst, unfinished) {
   const source = wasm.parse(bytes);
   if (source.names.size === 0) throw new Error('the module has no names of functions to go by');
   const imported = source.imports.length;
@@ -28,16 +31,26 @@ export function split(bytes, isFirst) {
   const away = all.filter((index) => !here.has(index));
   const isAway = (index) => index >= imported && !here.has(index);
 
+  const link = linked(unfinished);
+  checkSame(link.image, new wasm.Image(source.data));
+  const stay = staying(link, [...here].map(bodyOf), source.globals.map(({ init }) => wasm.numberOf(init)));
+  const data = divided(link, stay.symbols);
+  // The page's own functions are in their places from the beginning; others are if one may be called through its place.
+  const elements = source.elements.flatMap(({ offset, functions }) => runsOf(functions, (index, place) => !isAway(index) || stay.slots.has(offset + place))
+    .map(({ start, items }) => ({ offset: offset + start, functions: items })));
+
   // Doors: for what the first part calls, the page's script calls, and tables hold.
   const asked = new Set();
   for (const index of here) wasm.calls(bodyOf(index)).filter(isAway).forEach((callee) => asked.add(callee));
   for (const { kind, index } of source.exports) if (kind === wasm.KIND.func && isAway(index)) asked.add(index);
-  for (const { functions } of source.elements) functions.filter(isAway).forEach((index) => asked.add(index));
+  for (const { functions } of elements) functions.filter(isAway).forEach((index) => asked.add(index));
   const doors = [...asked].sort((a, b) => a - b);
   const lent = [...new Set(away.flatMap((index) => wasm.calls(bodyOf(index)).filter((callee) => !isAway(callee))))].sort((a, b) => a - b);
 
-  const parts = { source, imported, bodyOf, typeOf, here: all.filter((index) => here.has(index)), away, doors, lent };
-  return { first: firstPart(parts), rest: restPart(parts), counts: { first: here.size, rest: away.length, doors: doors.length, lent: lent.length } };
+  const parts = { source, imported, bodyOf, typeOf, here: all.filter((index) => here.has(index)), away, doors, lent, elements, data };
+  const size = (segments) => segments.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const counts = { first: here.size, rest: away.length, doors: doors.length, firstData: size(data.first), restData: size(data.rest) };
+  return { first: firstPart(parts), rest: restPart(parts), counts };
 }
 
 /** The name of a function without what differs from build to build. */
@@ -45,7 +58,7 @@ export function nameOf(module, index) {
   return (module.names.get(index) ?? '').replace(/::h[0-9a-f]{16}$/, '').replace(/\[[0-9a-f]{8,}\]/g, '');
 }
 
-function firstPart({ source, imported, bodyOf, typeOf, here, doors, lent }) {
+function firstPart({ source, imported, bodyOf, typeOf, here, doors, lent, elements, data }) {
   const { KIND } = wasm;
   const numbers = new Map();
   for (let index = 0; index < imported; index += 1) numbers.set(index, index);
@@ -73,12 +86,12 @@ function firstPart({ source, imported, bodyOf, typeOf, here, doors, lent }) {
       ...exported('lent_global', KIND.global, [...source.globals.keys()]),
       ...lent.map((index, position) => ({ name: `${LENT}${position}`, kind: KIND.func, index: renumber(index) })),
     ].map(wasm.encodeExport))],
-    [wasm.ELEMENT, wasm.list(source.elements.map(({ offset, functions }) => wasm.encodeElement({ offset, functions: functions.map(renumber) })))],
+    [wasm.ELEMENT, wasm.list(elements.map(({ offset, functions }) => wasm.encodeElement({ offset, functions: functions.map(renumber) })))],
     [wasm.CODE, wasm.list([
       ...here.map((index) => wasm.sized(wasm.renumbered(bodyOf(index), renumber))),
       ...doors.map((index, slot) => wasm.sized(door(source.types[typeOf(index)].params.length, typeOf(index), { slot, table, ready, load }))),
     ])],
-    [wasm.DATA, source.data],
+    [wasm.DATA, wasm.list(data.first.map(wasm.encodeData))],
   ]);
 }
 
@@ -91,7 +104,7 @@ function door(params, type, { slot, table, ready, load }) {
     0x41, wasm.i32(slot), 0x11, wasm.u32(type), wasm.u32(table), 0x0b);
 }
 
-function restPart({ source, bodyOf, typeOf, away, doors, lent }) {
+function restPart({ source, bodyOf, typeOf, away, doors, lent, data }) {
   const { KIND } = wasm;
   const numbers = new Map([...lent, ...away].map((index, number) => [index, number]));
   const renumber = (index) => numbers.get(index);
@@ -116,6 +129,7 @@ function restPart({ source, bodyOf, typeOf, away, doors, lent }) {
     [wasm.FUNCTION, wasm.list(away.map((index) => wasm.u32(typeOf(index))))],
     [wasm.ELEMENT, wasm.list(elements.map(wasm.encodeElement))],
     [wasm.CODE, wasm.list(away.map((index) => wasm.sized(wasm.renumbered(bodyOf(index), renumber))))],
+    [wasm.DATA, wasm.list(data.rest.map(wasm.encodeData))],
   ]);
 }
 
@@ -123,7 +137,7 @@ function restPart({ source, bodyOf, typeOf, away, doors, lent }) {
 function runsOf(items, passes) {
   const runs = [];
   items.forEach((item, position) => {
-    if (!passes(item)) return;
+    if (!passes(item, position)) return;
     const last = runs.at(-1);
     if (last && last.start + last.items.length === position) last.items.push(item);
     else runs.push({ start: position, items: [item] });
@@ -153,6 +167,6 @@ export function instrumented(bytes) {
     ].map(wasm.encodeExport))],
     [wasm.ELEMENT, wasm.list(source.elements.map(wasm.encodeElement))],
     [wasm.CODE, wasm.list(source.code.map((body, position) => wasm.sized(wasm.renumbered(body, (index) => index, mark(position)))))],
-    [wasm.DATA, source.data],
+    [wasm.DATA, wasm.list(source.data.map(wasm.encodeData))],
   ]);
 }

@@ -1,5 +1,5 @@
-// As much of the WebAssembly binary format as splitting a module takes: sections in, sections out, and a walk over code
-// that gives functions other numbers. What it does not know it refuses.
+// As much of the WebAssembly binary format as splitting a module takes: sections in, sections out, and walks over code: one
+// that gives functions other numbers, one that collects constants. What it does not know it refuses.
 
 export const TYPE = 1, IMPORT = 2, FUNCTION = 3, TABLE = 4, MEMORY = 5, GLOBAL = 6, EXPORT = 7, START = 8, ELEMENT = 9,
   CODE = 10, DATA = 11, DATA_COUNT = 12;
@@ -22,6 +22,25 @@ export class Reader {
       const byte = this.byte();
       value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return value;
+    }
+  }
+
+  /** A signed number of up to 64 bits. */
+  s64() {
+    let value = 0n;
+    for (let shift = 0n; ; shift += 7n) {
+      const byte = this.byte();
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return BigInt.asIntN(64, byte & 0x40 ? value - (1n << (shift + 7n)) : value);
+    }
+  }
+
+  s32() {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = this.byte();
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return byte & 0x40 && shift < 25 ? value | (-1 << (shift + 7)) : value;
     }
   }
 
@@ -80,10 +99,25 @@ export const sized = (...parts) => {
   return join(u32(content.length), content);
 };
 
+/** A module's sections in order: { id, name, content() }, the name for custom ones; `content` is what follows it. */
+export function sections(bytes) {
+  if (Buffer.compare(bytes.subarray(0, 8), Buffer.from('0061736d01000000', 'hex')) !== 0) throw new Error('this is no WebAssembly module');
+  const found = [];
+  const from = new Reader(bytes, 8);
+  while (from.at < from.end) {
+    const [id, length] = [from.byte(), from.u32()];
+    const content = new Reader(bytes, from.at, from.at + length);
+    from.at += length;
+    const name = id === 0 ? content.name() : '';
+    const start = content.at;
+    found.push({ id, name, start, content: () => new Reader(bytes, start, content.end) });
+  }
+  return found;
+}
+
 /** A module's parts, each in the order of its index space. */
 export function parse(bytes) {
-  if (Buffer.compare(bytes.subarray(0, 8), Buffer.from('0061736d01000000', 'hex')) !== 0) throw new Error('this is no WebAssembly module');
-  const module = { types: [], imports: [], functions: [], tables: [], memories: [], globals: [], exports: [], elements: [], code: [], data: null, names: new Map() };
+  const module = { types: [], imports: [], functions: [], tables: [], memories: [], globals: [], exports: [], elements: [], code: [], data: [], names: new Map() };
   const read = {
     [TYPE]: (from) => { module.types = from.list(() => functionType(from)); },
     [IMPORT]: (from) => { module.imports = from.list(() => anImport(from)); },
@@ -94,19 +128,14 @@ export function parse(bytes) {
     [EXPORT]: (from) => { module.exports = from.list(() => ({ name: from.name(), kind: from.byte(), index: from.u32() })); },
     [ELEMENT]: (from) => { module.elements = from.list(() => element(from)); },
     [CODE]: (from) => { module.code = from.list(() => from.take(from.u32())); },
-    [DATA]: (from) => { module.data = from.take(from.end - from.at); },
+    [DATA]: (from) => { module.data = segments(from); },
     [DATA_COUNT]: () => {},
   };
-  const from = new Reader(bytes, 8);
-  while (from.at < from.end) {
-    const id = from.byte();
-    const length = from.u32();
-    const section = new Reader(bytes, from.at, from.at + length);
-    from.at += length;
+  for (const { id, name: custom, content } of sections(bytes)) {
     if (id === 0) {
-      if (section.name() === 'name') module.names = functionNames(section);
+      if (custom === 'name') module.names = functionNames(content());
     } else if (read[id]) {
-      read[id](section);
+      read[id](content());
     } else {
       throw new Error(`the module has a section ${id}, which splitting does not know`);
     }
@@ -138,6 +167,12 @@ function constant(from) {
   if (from.byte() !== 0x0b) throw new Error('a constant is more than a number');
 }
 
+/** The number that a constant expression is, unsigned. */
+export function numberOf(init) {
+  const from = new Reader(init, 1);
+  return init[0] === 0x41 ? from.s32() >>> 0 : Number(BigInt.asUintN(64, from.s64()));
+}
+
 /** An active segment of function numbers for the first table. */
 function element(from) {
   const flags = from.u32();
@@ -154,6 +189,39 @@ function element(from) {
 function signed(offset) {
   if (offset >= 2 ** 27) throw new Error('a table is filled from far out');
   return offset;
+}
+
+/** Active segments of data: { offset, at, bytes }, `at` being the place of the first byte in the module. */
+export function segments(from) {
+  return from.list(() => {
+    if (from.u32() !== 0 || from.byte() !== 0x41) throw new Error('memory is filled in a way that splitting does not know');
+    const offset = from.s32() >>> 0;
+    if (from.byte() !== 0x0b) throw new Error('memory is filled from a place that is no number');
+    const length = from.u32();
+    return { offset, at: from.at, bytes: from.take(length) };
+  });
+}
+
+/** Memory as segments of data leave it. */
+export class Image {
+  constructor(from) {
+    this.start = Math.min(...from.map(({ offset }) => offset));
+    this.end = Math.max(...from.map(({ offset, bytes }) => offset + bytes.length));
+    this.bytes = new Uint8Array(this.end - this.start);
+    for (const { offset, bytes } of from) this.bytes.set(bytes, offset - this.start);
+  }
+
+  byte(address) {
+    return this.bytes[address - this.start] ?? 0;
+  }
+
+  word(address) {
+    return [0, 1, 2, 3].reduce((word, place) => word + this.byte(address + place) * 2 ** (8 * place), 0);
+  }
+
+  slice(start, end) {
+    return this.bytes.subarray(start - this.start, end - this.start);
+  }
 }
 
 function functionNames(from) {
@@ -177,14 +245,32 @@ export function calls(body) {
   return called;
 }
 
+/**
+ * The numbers in a body that could be addresses or places in a table, unsigned: constants of 32 bits, both halves of those
+ * of 64 bits, and what loads and stores add to their address. `passes` is asked with a place: where the number ends.
+ */
+export function constants(body, passes = () => true) {
+  const found = [];
+  const from = afterLocals(body);
+  const constant = (value) => { if (passes(from.at)) found.push(value >>> 0); };
+  const wide = (value) => [value, value >> 32n].forEach((half) => constant(Number(BigInt.asUintN(32, half))));
+  while (from.at < from.end) instruction(from, { number: () => from.skipNumber(), constant, wide });
+  return found;
+}
+
+function afterLocals(body) {
+  const from = new Reader(body);
+  from.list(() => { from.u32(); from.byte(); });
+  return from;
+}
+
 /** A body whose functions are numbered by `renumber`; `prefix` is run before it. */
 export function renumbered(body, renumber, prefix = []) {
   return walk(body, renumber, prefix);
 }
 
 function walk(body, renumber, prefix = []) {
-  const from = new Reader(body);
-  from.list(() => { from.u32(); from.byte(); });
+  const from = afterLocals(body);
   const parts = [body.subarray(0, from.at), Buffer.from(prefix)];
   let copied = from.at;
   const number = () => {
@@ -192,13 +278,15 @@ function walk(body, renumber, prefix = []) {
     parts.push(u32(renumber(from.u32())));
     copied = from.at;
   };
-  while (from.at < from.end) instruction(from, number);
+  while (from.at < from.end) instruction(from, { number });
   parts.push(body.subarray(copied));
   return Buffer.concat(parts);
 }
 
-function instruction(from, number) {
+/** Over one instruction; the number of a function is left to `number`, and numbers go to `constant` and `wide` if given. */
+function instruction(from, { number, constant, wide }) {
   const opcode = from.byte();
+  if (constant && access(opcode, from, constant, wide)) return;
   const numbers = (count) => { while (count-- > 0) from.skipNumber(); };
   if (opcode === 0x10 || opcode === 0x12 || opcode === 0xd2) number();
   else if (opcode === 0x0e) numbers(from.u32() + 1);
@@ -215,6 +303,17 @@ function instruction(from, number) {
     || opcode >= 0x45 && opcode <= 0xc4 || opcode === 0xd1)) {
     throw new Error(`an instruction 0x${opcode.toString(16)} that splitting does not know`);
   }
+}
+
+/** Over an instruction that may have an address in it, if it is one. */
+function access(opcode, from, constant, wide) {
+  if (opcode === 0x41) constant(from.s32());
+  else if (opcode === 0x42) wide(from.s64());
+  else if (opcode >= 0x28 && opcode <= 0x3e) {
+    if (from.u32() >= 64) throw new Error('an access to another memory than the first');
+    constant(from.u32());
+  } else return false;
+  return true;
 }
 
 function prefixed(opcode, numbers) {
@@ -236,3 +335,5 @@ export const encodeExport = (entry) => join(name(entry.name), entry.kind, u32(en
 export const encodeElement = ({ table = 0, offset, functions }) => (table === 0
   ? join(0, 0x41, i32(offset), 0x0b, list(functions.map(u32)))
   : join(2, u32(table), 0x41, i32(offset), 0x0b, 0, list(functions.map(u32))));
+/** An active segment for the first memory. */
+export const encodeData = ({ offset, bytes }) => join(0, 0x41, i32(offset), 0x0b, sized(bytes));

@@ -70,7 +70,7 @@ pub fn Sheet() -> impl IntoView {
 }
 
 fn tab_id(tab: Tab) -> String {
-    format!("keys-tab-{}", format!("{tab:?}").to_lowercase())
+    format!("keys-tab-{}", format!("{tab:?}").to_ascii_lowercase())
 }
 
 #[component]
