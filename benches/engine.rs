@@ -6,6 +6,7 @@ use bytes::Bytes;
 use control_plane_lab::etcd::backend::{Backend, HashCheck, status};
 use control_plane_lab::etcd::bolt::items;
 use control_plane_lab::etcd::lease::Lessor;
+use control_plane_lab::lab::api_load::{ApiLoad, Verb, kept_pod};
 use control_plane_lab::lab::load::{Call, KEYS, Load, snapshot_of};
 use control_plane_lab::lab::{Lab, Scenario, Timeline};
 use control_plane_lab::sim::{Micros, SimTime};
@@ -114,5 +115,63 @@ fn snapshot(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(engine, puts, calls, range_all, fan_out, idle, rewind, snapshot);
+/// Requests to one API server before three members, 64 in flight.
+fn requests(criterion: &mut Criterion) {
+    const REQUESTS: u64 = 2_000;
+    let mut group = criterion.benchmark_group("requests for pods, 64 in flight");
+    group.sample_size(10).throughput(Throughput::Elements(REQUESTS));
+    let verbs = [
+        ("create", Verb::Create, 0),
+        ("get", Verb::Get, 1_000),
+        ("patch", Verb::Patch, 1_000),
+        ("update", Verb::Update, 1_000),
+        ("delete", Verb::Delete, REQUESTS),
+    ];
+    for (name, verb, pods) in verbs {
+        let filled = || {
+            let mut load = ApiLoad::default();
+            load.fill(pods);
+            load
+        };
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched_ref(filled, |load| load.run(verb, REQUESTS, 64), BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+fn lists(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("one list of pods");
+    group.sample_size(10);
+    let mut load = ApiLoad::default();
+    for pods in [10_000, 100_000] {
+        load.fill(pods);
+        for (name, from_etcd) in [("from the watch cache", false), ("from etcd", true)] {
+            group.bench_function(format!("{pods}, {name}"), |bencher| bencher.iter(|| load.list(from_etcd)));
+        }
+    }
+    group.finish();
+}
+
+fn watch_events(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("one change of a pod");
+    group.sample_size(10).throughput(Throughput::Elements(1_000));
+    let mut load = ApiLoad::default();
+    load.fill(1);
+    load.watch(1_000);
+    group.bench_function("told to 1,000 watchers", |bencher| bencher.iter(|| load.fan_out()));
+    group.finish();
+}
+
+fn codec(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("a pod in etcd's form");
+    let (endpoint, object) = kept_pod();
+    let bytes = endpoint.encode(&object).expect("a pod has a form in etcd");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("encode", |bencher| bencher.iter(|| endpoint.encode(&object)));
+    group.bench_function("decode", |bencher| bencher.iter(|| endpoint.decode(&bytes, 1)));
+    group.finish();
+}
+
+criterion_group!(engine, puts, calls, range_all, fan_out, idle, rewind, snapshot, requests, lists, watch_events, codec);
 criterion_main!(engine);

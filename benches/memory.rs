@@ -1,5 +1,6 @@
 //! What a store takes of memory, counted at the allocator: part of `make bench`.
 
+use control_plane_lab::lab::api_load::ApiLoad;
 use control_plane_lab::lab::load::filled;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +28,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const KEYS: usize = 200_000;
+const PODS: u64 = 10_000;
 
 fn main() {
     let held = || HELD.load(Ordering::Relaxed);
@@ -40,4 +42,12 @@ fn main() {
     drop(thrice);
     println!("memory per key, 28 B with a value of 100 B: {} B", first / KEYS);
     println!("memory per further revision of a key: {} B", (all - first) / (2 * KEYS));
+    let mut load = ApiLoad::default();
+    load.fill(100);
+    let before = held();
+    load.fill(100 + PODS);
+    println!(
+        "memory per pod, in three members, an API server's cache and the history of causes: {} B",
+        (held() - before) / PODS as usize
+    );
 }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+pub mod api_load;
 mod api_servers;
 pub mod archive;
 pub mod check;

@@ -5,6 +5,7 @@ use super::session::Session;
 use super::worlds::Worlds;
 use crate::etcd::backend::{Backend, HashCheck};
 use crate::etcd::lease::Lessor;
+use crate::lab::api_load::{ApiLoad, Verb, kept_pod};
 use crate::lab::load::{self, Call, KEYS, Load};
 use crate::lab::workstation::PrintedKind;
 use crate::lab::{Input, Timeline};
@@ -74,6 +75,9 @@ fn load(text: &str) -> Result<f64, String> {
         work();
         browser::now() - start
     };
+    if let Some(what) = what.strip_prefix("api-") {
+        return api_load(what, count, &timed);
+    }
     let mut cluster = Load::default();
     Ok(match what {
         "watch" => {
@@ -96,9 +100,51 @@ fn load(text: &str) -> Result<f64, String> {
             grown
         }
         _ => {
-            let words = "put, txn, range, serializable-range, range-all, watch, restart or memory";
+            let words = "put, txn, range, serializable-range, range-all, watch, restart, memory or api-…";
             let call = Call::named(what).ok_or_else(|| format!("unknown load \"{what}\"; expected {words}"))?;
             timed(&mut || cluster.run(call, count.into(), IN_FLIGHT))
+        }
+    })
+}
+
+/// The same for an API server. Lists and watches are of a world that has as many pods, or watchers, as the count says.
+fn api_load(what: &str, count: u32, timed: &dyn Fn(&mut dyn FnMut()) -> f64) -> Result<f64, String> {
+    let mut load = ApiLoad::default();
+    let in_flight = IN_FLIGHT as usize;
+    Ok(match what {
+        "list" | "list-etcd" => {
+            load.fill(count.into());
+            timed(&mut || drop(load.list(what == "list-etcd")))
+        }
+        "watch" => {
+            load.fill(1);
+            load.watch(count);
+            timed(&mut || load.fan_out())
+        }
+        "encode" | "decode" => {
+            let (endpoint, object) = kept_pod();
+            let bytes = endpoint.encode(&object)?;
+            timed(&mut || {
+                for _ in 0..count {
+                    match what {
+                        "encode" => drop(endpoint.encode(&object)),
+                        _ => drop(endpoint.decode(&bytes, 1)),
+                    }
+                }
+            })
+        }
+        "memory" => {
+            let before = memory();
+            load.fill(count.into());
+            memory() - before
+        }
+        _ => {
+            let words = "create, get, patch, update, delete, list, list-etcd, watch, encode, decode or memory";
+            let verb = Verb::named(what).ok_or_else(|| format!("unknown load \"api-{what}\"; expected {words}"))?;
+            if verb != Verb::Create {
+                load.fill(if verb == Verb::Delete { count.into() } else { 1_000 });
+            }
+            timed(&mut || load.run(verb, count.into(), in_flight))
         }
     })
 }

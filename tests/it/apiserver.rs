@@ -472,7 +472,11 @@ fn a_dead_server_is_passed_over() {
     let mut world = World::new("members=1 apiservers=3", 8);
     let first = world.lab.workstation().host().0 + 1;
     let asked = |world: &World| -> Vec<usize> {
-        world.lab.api_servers().map(|(_, server)| server.caches().map(|cache| (cache.hits + cache.misses) as usize).sum()).collect()
+        world
+            .lab
+            .api_servers()
+            .map(|(_, server)| server.caches().map(|cache| (cache.hits + cache.misses) as usize).sum())
+            .collect()
     };
     let before = asked(&world);
     assert_eq!(
