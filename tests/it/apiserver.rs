@@ -466,6 +466,26 @@ fn two_servers_agree_and_replay_alike() {
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const SHIPS: &str = "/apis/example.com/v1/namespaces/default/ships";
 
+/// What a server counted is there to scrape.
+#[test]
+fn metrics_tell_what_was_asked() {
+    let mut world = World::new("members=1 apiservers=1", 8);
+    world.ask("POST", CONFIG_MAPS, config_map("a"));
+    world.ask("POST", CONFIG_MAPS, config_map("a"));
+    let count = |world: &mut World, labels: &str| {
+        let said = world.line(&format!("kubectl get --raw /metrics | grep '^apiserver_request_total.*{labels}'"));
+        said.trim().rsplit_once(' ').map(|(_, count)| count.to_owned())
+    };
+    let created = |code: u16| format!("code=\"{code}\".*resource=\"configmaps\".*verb=\"POST\"");
+    assert_eq!(count(&mut world, &created(201)), Some("1".to_owned()));
+    assert_eq!(count(&mut world, &created(409)), Some("1".to_owned()));
+    let line =
+        world.line("kubectl get --raw /metrics | grep 'duration_seconds_bucket.*configmaps.*POST.*le=\"0.005\"'");
+    assert!(line.trim().ends_with(" 2") || line.trim().ends_with(" 1"), "{line}");
+    let stored = world.line("kubectl get --raw /metrics | grep 'storage_objects.*\"configmaps\"'");
+    assert_eq!(stored.trim(), "apiserver_storage_objects{resource=\"configmaps\"} 1");
+}
+
 /// Behind one name stand several servers: a client takes the next, and passes over those that are dead.
 #[test]
 fn a_dead_server_is_passed_over() {

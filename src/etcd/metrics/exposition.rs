@@ -131,6 +131,21 @@ impl Page {
         self.sample(name, help, Kind::Histogram, owned(labels), sample);
     }
 
+    /// A histogram whose buckets anybody chose: the end of each, and how much is not beyond it. `scale` is that of the ends;
+    /// the sum is in microseconds.
+    pub fn buckets(
+        &mut self,
+        (name, help): (&'static str, &'static str),
+        labels: &[(&'static str, &str)],
+        buckets: Vec<(u64, u64)>,
+        scale: u32,
+        (sum, count): (u64, u64),
+    ) {
+        let buckets = buckets.into_iter().map(|(end, below)| (Number::scaled(end, scale), below)).collect();
+        let sample = Sample::Histogram { buckets, sum: Number::scaled(sum, SECONDS), count };
+        self.sample(name, help, Kind::Histogram, owned(labels), sample);
+    }
+
     /// A histogram of `count` things that took no time.
     pub fn instants<const FIRST: u64, const BUCKETS: usize>(
         &mut self,

@@ -25,7 +25,7 @@ use crate::sim::{Micros, SimTime};
 use std::collections::BTreeMap;
 
 mod events;
-mod exposition;
+pub mod exposition;
 mod families;
 mod grpc;
 mod histogram;

@@ -21,10 +21,11 @@ const MAJOR: &str = "1";
 const MINOR: &str = "35";
 
 /// Paths that lie beside the groups.
-const OTHER_PATHS: [&str; 8] = [
+const OTHER_PATHS: [&str; 9] = [
     "/.well-known/openid-configuration",
     "/healthz",
     "/livez",
+    "/metrics",
     "/openapi/v2",
     "/openapi/v3",
     "/openid/v1/jwks",
@@ -85,6 +86,10 @@ impl ApiServer {
                 Some(json!({"paths": paths}))
             }
             ["version"] => Some(self.version()),
+            ["metrics"] => {
+                let content_type = "text/plain; version=0.0.4; charset=utf-8";
+                return HttpResponse::new(200, content_type, self.exposition());
+            }
             ["openapi", rest @ ..] => return openapi::answer(work, rest, &self.custom_documents(), at.now),
             ["api"] => return discover(work, served, true),
             ["apis"] => return discover(work, served, false),

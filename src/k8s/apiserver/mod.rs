@@ -33,6 +33,7 @@ mod health;
 pub mod info;
 mod kubelets;
 mod metadata;
+mod metrics;
 pub mod negotiation;
 mod object;
 pub mod openapi;

@@ -14,6 +14,7 @@ use super::cache::{Cache, CacheState, WatcherId};
 use super::endpoint::Endpoint;
 use super::flow_control::FlowControl;
 use super::info::{self, Query};
+use super::metrics::Metrics;
 use super::negotiation::Accepted;
 use super::read::too_large;
 use super::work::{Caller, Errand, Passed, RequestId, Task, Then, Work};
@@ -63,6 +64,7 @@ pub struct ApiServer {
     pub(super) is_looking_again: bool,
     pub(super) seats: FlowControl,
     pub(super) vault: Vault,
+    pub(super) metrics: Metrics,
     pub(super) prng: Prng,
     /// When each of its processors is free.
     processors: Vec<SimTime>,
@@ -129,6 +131,7 @@ impl ApiServer {
             is_looking_again: false,
             seats,
             vault: Vault::default(),
+            metrics: Metrics::default(),
             prng,
         };
         out.fact(Fact::Started);
@@ -356,6 +359,9 @@ impl ApiServer {
     ) {
         let Some(work) = self.works.remove(&id) else { return };
         self.leave(at, id, out);
+        if matches!(work.caller, Caller::Stream { .. }) {
+            self.metrics.answered(&work, response.status, at.now.since(work.began));
+        }
         out.fact(Fact::Answered { request: id, status: response.status });
         match work.caller {
             Caller::Stream { conn, stream } => self.listener.respond((conn, stream), response, more, out),
@@ -446,7 +452,8 @@ impl ApiServer {
 impl Hash for ApiServer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.name, &self.listener, &self.etcd, self.requests).hash(state);
-        (&self.calls, self.works.len(), self.watches.len(), &self.processors, &self.seats, &self.vault).hash(state);
+        (&self.calls, self.works.len(), self.watches.len(), &self.processors, &self.seats, &self.vault, &self.metrics)
+            .hash(state);
         self.caches.values().for_each(|cache| cache.hash(state));
     }
 }
