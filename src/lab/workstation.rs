@@ -255,6 +255,14 @@ impl Workstation {
         self.tell(now, timer.terminal, Tell::Timer { token: timer.token }, desk);
     }
 
+    /// The terminal whose program asks a server by HTTP; nothing for programs outside of this world.
+    pub fn terminal_of(&self, client: ClientId) -> Option<u8> {
+        match self.fetches.get(&client)?.owner {
+            Owner::Program { terminal, .. } => Some(terminal),
+            Owner::Outside { .. } => None,
+        }
+    }
+
     pub(super) fn client_wake(&mut self, now: SimTime, id: ClientId, note: ClientNote, desk: &mut Desk) {
         if let Some(owned) = self.clients.get_mut(&id) {
             owned.client.wake(now, note, &mut desk.out);

@@ -215,12 +215,13 @@ fn span(key: &[u8], range_end: &[u8]) -> String {
     }
 }
 
-fn client_name(lab: &Lab, id: ClientId) -> String {
+pub(super) fn client_name(lab: &Lab, id: ClientId) -> String {
     let found = lab.workstation().clients().find(|(client, _, _)| *client == id);
-    found.map_or_else(|| "a client that is gone".to_owned(), |(_, _, terminal)| terminal_name(terminal))
+    let terminal = found.map(|(_, _, terminal)| terminal).or_else(|| lab.workstation().terminal_of(id));
+    terminal.map_or_else(|| "a client that is gone".to_owned(), terminal_name)
 }
 
-fn terminal_name(terminal: u8) -> String {
+pub(super) fn terminal_name(terminal: u8) -> String {
     format!("terminal {}", terminal + 1)
 }
 

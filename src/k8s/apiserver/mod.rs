@@ -124,6 +124,7 @@ pub enum Fact {
     Started,
     Asked {
         request: work::RequestId,
+        caller: work::Caller,
         verb: String,
         path: String,
     },
@@ -131,8 +132,19 @@ pub enum Fact {
     Passed {
         request: work::RequestId,
         stage: work::Stage,
+        /// Of a processor's time, without the waiting for one.
+        cost: crate::sim::Micros,
         said: Arc<str>,
         refused: bool,
+    },
+    /// A request waits for etcd, from now until the next stage that it passes.
+    AskedEtcd {
+        request: work::RequestId,
+    },
+    /// etcd told a request, or would not.
+    EtcdTold {
+        request: work::RequestId,
+        failed: bool,
     },
     Answered {
         request: work::RequestId,
