@@ -14,7 +14,9 @@ use crate::sim::{EventId, HostId, Micros, SimTime};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Events after the first that are searched for what belongs to it.
-const SPAN: usize = 20_000;
+const SPAN: usize = 5_000;
+/// What comes so long after anything else that belongs to it is not waited for.
+const GAP: Micros = Micros::from_secs(10);
 /// Arrows that are drawn: beyond those nobody could follow.
 const ARROWS_MAX: usize = 160;
 /// What follows so long after the answer is drawn: those who watch are told by then.
@@ -156,6 +158,8 @@ struct Drawing<'a> {
     decisions: Vec<(HostId, Decision)>,
     /// Nothing after this is drawn.
     end: Option<SimTime>,
+    /// When something happened last that belongs to it.
+    last: SimTime,
     more: bool,
 }
 
@@ -172,12 +176,13 @@ impl<'a> Drawing<'a> {
             bars: Vec::new(),
             decisions: Vec::new(),
             end: None,
+            last: first.at,
             more: false,
         }
     }
 
     fn is_over(&self, at: SimTime) -> bool {
-        self.more || self.end.is_some_and(|end| at > end)
+        self.more || at > self.last + GAP || self.end.is_some_and(|end| at > end)
     }
 
     fn belongs(&self, event: &TraceEvent) -> bool {
@@ -192,6 +197,7 @@ impl<'a> Drawing<'a> {
 
     fn take(&mut self, event: &TraceEvent) {
         self.family.insert(event.id);
+        self.last = event.at;
         match &event.what {
             What::Sent { to, arrives, message, .. } => self.sent(event, *to, *arrives, message),
             What::Delivered { .. } => self.settle(event.cause, Fate::Arrived),

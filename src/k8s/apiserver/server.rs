@@ -165,6 +165,16 @@ impl ApiServer {
         self.watches.len()
     }
 
+    /// As whom it is known to etcd.
+    pub fn etcd_client(&self) -> ClientId {
+        self.etcd.id()
+    }
+
+    /// Its own watches at etcd: the stream and id by which a member knows each, and the cache that it fills.
+    pub fn sources(&self) -> impl Iterator<Item = ((ConnId, i64), &Cache)> {
+        self.etcd.watches().filter_map(|(watch, _, place)| Some((place?, self.caches.get(&self.source(watch)?)?)))
+    }
+
     /// Whether the answer to a request goes on: it began a watch.
     pub fn is_watching(&self, request: RequestId) -> bool {
         self.watches.contains_key(&WatcherId(request.0))

@@ -5,6 +5,7 @@ use crate::k8s::protobuf::{self, Entry};
 use crate::k8s::registry;
 use crate::k8s::schema::Schema;
 use crate::k8s::{codec, json, yaml};
+use serde_json::Value;
 
 /// Bytes in a line.
 const HEX_WIDTH: usize = 16;
@@ -42,10 +43,15 @@ fn is_registry(key: &[u8]) -> Option<()> {
 pub fn yaml(key: &[u8], value: &[u8]) -> Option<String> {
     is_registry(key).filter(|()| value.len() <= OBJECT_MAX)?;
     let object = match value {
-        [b'{', ..] => json::parse(value).ok()?.value,
+        [b'{', ..] => Some(json::parse(value).ok()?.value).filter(is_object)?,
         _ => protobuf::from_bytes(Schema::kubernetes(), value).ok()?,
     };
     Some(yaml::to_string(&object))
+}
+
+/// JSON that says what it is an object of.
+fn is_object(value: &Value) -> bool {
+    value["kind"].is_string() && value["apiVersion"].is_string()
 }
 
 /// The fields of a value in Protobuf, and whether there are more; an error says what is wrong with the bytes.

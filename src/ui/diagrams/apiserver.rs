@@ -122,9 +122,7 @@ fn NoServers() -> impl IntoView {
     view! {
         <Empty title="No API server">
             <p>"Each request that an API server gets would stand here with its stages: who asks, whether they may, what is made of the object, and what etcd said."</p>
-            <button class="button" type="button" on:click=begin>
-                "Begin this world anew with an API server"
-            </button>
+            <button class="button" type="button" on:click=begin>"Begin this world anew with an API server"</button>
         </Empty>
     }
 }
