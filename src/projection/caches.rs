@@ -10,7 +10,7 @@ use crate::sim::{HostId, SimTime};
 use std::sync::Arc;
 
 /// Newest events of a ring that are shown one by one.
-pub const EVENTS_MAX: usize = 40;
+pub const EVENTS_MAX: usize = 24;
 /// Watchers of a cache that are listed.
 const WATCHERS_MAX: usize = 60;
 /// Keys of a resource that are looked at for what a cache has not heard of.

@@ -124,8 +124,13 @@ impl Running {
 
     /// `1 request · 2 watches · rev 51`
     pub fn text(&self) -> String {
-        let (requests, watches) = (words::count(self.requests, "request"), words::count(self.watchers, "watch"));
-        format!("{requests} · {} · rev {}", watches.replace("watchs", "watches"), self.revision)
+        format!("{} · {}", words::count(self.requests, "request"), self.short_text())
+    }
+
+    /// `2 watches · rev 51`
+    pub fn short_text(&self) -> String {
+        let watches = if self.watchers == 1 { "watch" } else { "watches" };
+        format!("{} {watches} · rev {}", self.watchers, self.revision)
     }
 }
 

@@ -185,6 +185,8 @@ fn Half(half: usize) -> impl IntoView {
         stage.choose(half, to);
         browser::focus(&tab_id(to));
     };
+    // Where there is no room for all tabs, the chosen one is scrolled to.
+    Effect::new(move |_| browser::reveal(&tab_id(shown.get())));
     let tab = move |view: usize| {
         let Listed { key, title, .. } = VIEWS[view];
         let chosen = move || shown.get() == view;

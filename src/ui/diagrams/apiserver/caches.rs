@@ -110,7 +110,9 @@ fn One(sheet: Memo<Option<Sheet>>) -> impl IntoView {
     let lag = of(lag);
     let is_behind = Memo::new(move |_| sheet.with(|sheet| sheet.as_ref().is_some_and(|sheet| sheet.unheard > 0)));
     let reads = of(|sheet| match sheet.hit_rate() {
-        Some(rate) => format!("{rate} of {} reads from the cache", sheet.hits + sheet.misses),
+        Some(rate) => {
+            format!("{rate} of {} from the cache", words::count((sheet.hits + sheet.misses) as usize, "read"))
+        }
         None => "no reads yet".to_owned(),
     });
     let events =

@@ -130,7 +130,8 @@ fn Passage(detail: Memo<Option<Detail>>) -> impl IntoView {
     let of = move |part: fn(&Detail) -> String| {
         Memo::new(move |_| detail.with(|detail| detail.as_ref().map_or(String::new(), part)))
     };
-    let (verb, path) = (of(|detail| detail.request.verb.clone()), of(|detail| detail.request.path.clone()));
+    let (verb, path) = (of(|detail| detail.request.verb.clone()), of(|detail| detail.request.short_path().to_owned()));
+    let query = of(|detail| detail.request.path[detail.request.short_path().len()..].to_owned());
     let facts = of(|detail| {
         let from = words::moment(detail.request.at);
         format!("{} · {} · {from} · {}", said(&detail.state), detail.who, words::span(detail.took))
@@ -158,7 +159,7 @@ fn Passage(detail: Memo<Option<Detail>>) -> impl IntoView {
                     <button class="button" type="button" on:click=why>"Why?"</button>
                 </div>
             </div>
-            <p class=class>{facts}</p>
+            <p class=class>{facts}" "<span class="query" title=query>{query}</span></p>
             <ol class="stages" aria-label="Stages that it passed">
                 {move || steps.get().into_iter().map(|step| view! { <Passed step /> }).collect_view()}
             </ol>

@@ -133,7 +133,7 @@ fn Face(view: Memo<ServerView>, density: Density, width: f64) -> impl IntoView {
 fn status(running: &Running, density: Density) -> String {
     match density {
         Density::Full => running.text(),
-        Density::Medium => format!("{} req · {} watch · rev {}", running.requests, running.watchers, running.revision),
-        Density::Small | Density::Tiny => format!("{} watch · rev {}", running.watchers, running.revision),
+        Density::Medium => format!("{} req · {}", running.requests, running.short_text()),
+        Density::Small | Density::Tiny => running.short_text(),
     }
 }
