@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// A program's timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerNote {
-    terminal: u8,
+    pub terminal: u8,
     token: Token,
 }
 

@@ -4,9 +4,11 @@
 //! this moment is asked of its server.
 
 use super::{lanes, watches, words};
+use crate::etcd::Wire;
+use crate::etcd::wire::Frame;
 use crate::k8s::apiserver::Fact;
 use crate::k8s::apiserver::work::{Caller, RequestId, Stage};
-use crate::lab::{self, Lab, TraceEvent};
+use crate::lab::{self, Lab, Note, TraceEvent};
 use crate::sim::trace::What;
 use crate::sim::{EventId, HostId, Micros, SimTime};
 use std::collections::{BTreeMap, VecDeque};
@@ -17,7 +19,7 @@ const KEPT: usize = 600;
 /// Rows that are made at most.
 const ROWS_MAX: usize = 120;
 /// Events that are followed back from a request to the command behind it.
-const LINKS_MAX: usize = 400;
+const LINKS_MAX: usize = 60;
 /// Stages of one request that are kept: who loses a race for a key begins anew, again and again.
 const STEPS_MAX: usize = 64;
 
@@ -110,7 +112,7 @@ impl Requests {
                 event: event.id,
                 at,
                 caller: *caller,
-                terminal: matches!(caller, Caller::Stream { .. }).then(|| terminal_behind(lab, event)).flatten(),
+                terminal: matches!(caller, Caller::Stream { .. }).then(|| self.terminal_behind(lab, event)).flatten(),
                 verb: verb.clone(),
                 path: path.clone(),
                 steps: Vec::new(),
@@ -145,6 +147,28 @@ impl Requests {
             }
             Fact::Cached { .. } | Fact::Etcd(_) => {}
         }
+    }
+
+    /// The terminal of the command that led to a request: over its connection back to what was typed, to a timer of the
+    /// program, or to an answer that the program had before.
+    fn terminal_behind(&self, lab: &Lab, asked: &TraceEvent) -> Option<u8> {
+        let station = lab.workstation().host();
+        let mut at = asked;
+        for _ in 0..LINKS_MAX {
+            match &at.what {
+                What::Input(_) => return lanes::terminal_of(lab, at.id),
+                What::Woken(Note::Timer(timer)) => return Some(timer.terminal),
+                What::Delivered { message, .. } if at.host == station => {
+                    if let Wire::Client { conn, frame: Frame::Http(_), .. } = message.as_ref() {
+                        let is_it = |caller: Caller| matches!(caller, Caller::Stream { conn: of, .. } if of == *conn);
+                        return self.newest().find(|request| is_it(request.caller))?.terminal;
+                    }
+                }
+                _ => {}
+            }
+            at = lab.event(at.cause)?;
+        }
+        None
     }
 
     fn push(&mut self, request: Request) {
@@ -188,18 +212,6 @@ impl Requests {
     pub fn newest(&self) -> impl Iterator<Item = &Request> {
         self.all.iter().rev()
     }
-}
-
-/// The terminal of the command that led here, over as many requests and timers as lie between.
-fn terminal_behind(lab: &Lab, event: &TraceEvent) -> Option<u8> {
-    let mut at = event;
-    for _ in 0..LINKS_MAX {
-        if let What::Input(_) = at.what {
-            return lanes::terminal_of(lab, at.id);
-        }
-        at = lab.event(at.cause)?;
-    }
-    None
 }
 
 fn stamp(event: &TraceEvent) -> (EventId, EventId, SimTime, HostId) {
@@ -436,6 +448,22 @@ mod tests {
         let row = rows.rows.iter().find(|row| row.verb == "create").unwrap();
         assert!(row.shares[1] > 500, "etcd takes most of it: {row:?}");
         assert!(rows.own > 0, "the server wrote what every cluster has");
+    }
+
+    #[test]
+    fn who_asked_is_known_although_two_ask_at_once() {
+        let mut lab = world("members=3 apiservers=1");
+        lab.input(&Input::Line { terminal: 1, text: "kubectl get configmaps --watch".to_owned() });
+        run(&mut lab, "kubectl label namespace default a=b", 500);
+        let requests = followed(&lab);
+        let who = |verb: &str| {
+            let found = requests.newest().filter(|request| request.is_of_client() && request.verb == verb);
+            found.map(|request| request.who(&lab)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (who("watch"), who("list"), who("patch")),
+            (vec!["terminal 2".to_owned()], vec!["terminal 2".to_owned()], vec!["terminal 1".to_owned()],)
+        );
     }
 
     #[test]

@@ -212,12 +212,26 @@ impl<'a> Drawing<'a> {
                 self.bar(event, from, event.at, label, *refused, false);
             }
             What::Fact(fact) => {
-                if let Some(text) = decided(fact) {
+                if let Some(text) = self.decided(event.host, fact) {
                     let decision = Decision { event: event.id, lane: 0, at: event.at, text };
                     self.decisions.push((event.host, decision));
                 }
             }
             What::Input(_) | What::Woken(_) => {}
+        }
+    }
+
+    /// What is worth a note beside a lane.
+    fn decided(&self, host: HostId, fact: &Fact) -> Option<String> {
+        match fact {
+            Fact::Etcd(etcd::Fact::Raft(event)) => match &event.kind {
+                EventKind::CommitAdvanced { commit } if leads(self.lab, host) => Some(format!("commit {commit}")),
+                EventKind::BecameLeader { term } => Some(format!("leads term {term}")),
+                _ => None,
+            },
+            Fact::Etcd(etcd::Fact::Applied { revision: Some(revision), .. }) => Some(format!("rev {revision}")),
+            Fact::Etcd(etcd::Fact::Answered { failed: Some(failed), .. }) => Some(format!("refuses: {failed}")),
+            _ => None,
         }
     }
 
@@ -261,12 +275,11 @@ impl<'a> Drawing<'a> {
     /// Whoever asks first, then API servers, then members, the one that leads first.
     fn finish(self, begins: SimTime) -> Sequence {
         let lab = self.lab;
-        let leads = |host: HostId| lab.member(host).is_some_and(|member| member.raft().state() == StateType::Leader);
         let mut hosts: Vec<HostId> = self.hosts.iter().copied().collect();
         hosts.sort_by_key(|host| match lab.api_server_name(*host) {
             _ if *host == self.station => (0, false, *host),
             Some(_) => (1, false, *host),
-            None => (2, !leads(*host), *host),
+            None => (2, !leads(lab, *host), *host),
         });
         let lane = |host: HostId| hosts.iter().position(|other| *other == host).unwrap_or(0);
         let mut decisions: Vec<Decision> = Vec::new();
@@ -289,11 +302,15 @@ impl<'a> Drawing<'a> {
             decisions,
             lanes: hosts
                 .iter()
-                .map(|host| Lane { host: *host, name: words::host(lab, *host), leads: leads(*host) })
+                .map(|host| Lane { host: *host, name: words::host(lab, *host), leads: leads(lab, *host) })
                 .collect(),
             more: self.more,
         }
     }
+}
+
+fn leads(lab: &Lab, host: HostId) -> bool {
+    lab.member(host).is_some_and(|member| member.raft().state() == StateType::Leader)
 }
 
 /// The message's name; of a request, what it is about as well.
@@ -313,20 +330,6 @@ fn is_work(note: &Note) -> bool {
         Note::ApiServer(note) => matches!(note, apiserver::Note::Pass(_)),
         Note::Etcd(etcd::Note::Member(note)) => matches!(note, MemberNote::Saved | MemberNote::Greet),
         Note::Etcd(_) | Note::Timer(_) => false,
-    }
-}
-
-/// What is worth a note beside a lane.
-fn decided(fact: &Fact) -> Option<String> {
-    match fact {
-        Fact::Etcd(etcd::Fact::Raft(event)) => match &event.kind {
-            EventKind::CommitAdvanced { commit } => Some(format!("commits {commit}")),
-            EventKind::BecameLeader { term } => Some(format!("leads term {term}")),
-            _ => None,
-        },
-        Fact::Etcd(etcd::Fact::Applied { revision: Some(revision), .. }) => Some(format!("revision {revision}")),
-        Fact::Etcd(etcd::Fact::Answered { failed: Some(failed), .. }) => Some(format!("refuses: {failed}")),
-        _ => None,
     }
 }
 
@@ -441,7 +444,7 @@ mod tests {
         let stages: Vec<&str> = sequence.bars.iter().filter(|bar| !bar.disk).map(|bar| bar.label.as_str()).collect();
         assert_eq!((stages.first(), stages.last()), (Some(&"authentication"), Some(&"encoding")));
         assert!(sequence.bars.iter().any(|bar| bar.disk), "a WAL was written");
-        assert!(sequence.decisions.iter().any(|note| note.text.contains("revision ")));
+        assert!(sequence.decisions.iter().any(|note| note.text.contains("rev ")));
         assert!(!sequence.more);
         // Nothing that the client asked afterwards.
         assert_eq!(arrows.iter().filter(|arrow| arrow.starts_with("you ")).count(), 1, "{arrows:#?}");

@@ -171,7 +171,7 @@ fn draw_arrow(arrow: &Arrow, scale: &Scale, across: Across) -> impl IntoView + u
     let ((ax, ay), (bx, by)) = (head(0.42), head(-0.42));
     let tip = format!("M{ax:.1} {ay:.1} L{x2:.1} {y2:.1} L{bx:.1} {by:.1}");
     // The name stands over the stretch before the lane at the right: there no arrow to another lane has its name.
-    let mid = x1.max(x2) - across.apart / 2.0;
+    let mid = x1.max(x2) - across.apart * 0.4;
     let share = if x1 == x2 { 0.5 } else { (mid - x1) / (x2 - x1) };
     let (label_x, label_y) = (mid, y1 + (y2 - y1) * share - 4.0);
     let fits = ((across.apart - 14.0) / LETTER) as usize;
@@ -224,7 +224,7 @@ fn draw_bar(bar: &Bar, scale: &Scale, across: Across) -> impl IntoView + use<> {
                 on:click=move |_| pick() on:keydown=on_key>
                 <title>{spoken.clone()}</title>
             </rect>
-            <text class="name" x=x + 9.0 y=(y1 + y2) / 2.0 + 4.0>{bar.label.clone()}</text>
+            <text class="name" x=x + 9.0 y=(y1 + y2) / 2.0 + 4.0>{if bar.disk { "fsync".to_owned() } else { bar.label.clone() }}</text>
         </g>
     }
 }
