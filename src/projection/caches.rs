@@ -117,7 +117,7 @@ impl Row {
         match self.state {
             CacheState::Watching => None,
             CacheState::Listing => Some("reads all from etcd"),
-            CacheState::Resting => Some("lost etcd, begins anew"),
+            CacheState::Resting => Some("could not be filled, tries again"),
         }
     }
 }
@@ -229,7 +229,8 @@ mod tests {
         let etcd = lab.machines().next().unwrap();
         lab.input(&Input::Fault(Fault::Cut { from: etcd, to: host, one_way: false }));
         let before = sheet(&lab, "configmaps");
-        run(&mut lab, "etcdctl put /registry/configmaps/default/x hello", 300);
+        let object = r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"x","namespace":"default"}}"#;
+        run(&mut lab, &format!("etcdctl put /registry/configmaps/default/x '{object}'"), 300);
         let after = sheet(&lab, "configmaps");
         assert_eq!((after.row.revision, after.unheard), (before.row.revision, 1));
         assert_eq!(after.etcd_revision, before.etcd_revision + 1);

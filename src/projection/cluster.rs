@@ -580,6 +580,17 @@ mod tests {
     }
 
     #[test]
+    fn api_servers_talk_to_members_and_to_you_but_not_to_each_other() {
+        let lab = Lab::new(Scenario { members: 3, apiservers: 2, ..Scenario::default() }, 7);
+        let pairs = WireView::pairs(&lab);
+        assert_eq!(pairs.len(), 6 + 2 * 4);
+        let names: Vec<String> = hosts(&lab).into_iter().map(|host| words::host(&lab, host)).collect();
+        assert_eq!(names, ["etcd-1", "etcd-2", "etcd-3", "you", "apiserver-1", "apiserver-2"]);
+        assert!(!pairs.contains(&(HostId(4), HostId(5))));
+        assert!(pairs.contains(&(HostId(3), HostId(5))));
+    }
+
+    #[test]
     fn a_message_moves_in_step_with_time() {
         let mut lab = running();
         while lab.sim().network().in_flight().next().is_none() {

@@ -138,6 +138,7 @@ impl Running {
 pub mod tests {
     use super::*;
     use crate::lab::{Input, Scenario};
+    use crate::projection::inspect::host_verbs;
     use crate::sim::{Fault, Micros, SimTime};
 
     /// A world with API servers that are ready.
@@ -169,7 +170,11 @@ pub mod tests {
         let Standing::Running(running) = &view.state else { panic!("it runs") };
         assert_eq!(running.filled, running.caches);
         assert_eq!(running.at, [0; GATES.len()]);
+        let verbs = |lab: &Lab| host_verbs(lab, host).into_iter().map(|verb| verb.label).collect::<Vec<_>>();
+        assert_eq!(verbs(&lab), ["Power off", "Restart", "Kill"]);
+        assert!(sheet(&lab, host).rows.contains(&("state", "ready".to_owned())));
         lab.input(&Input::Fault(Fault::Kill { host }));
+        assert_eq!(verbs(&lab), ["Power off", "Start"]);
         assert_eq!(ServerView::of(&lab, host).word(), "not running");
         lab.input(&Input::Fault(Fault::PowerOff { host }));
         assert_eq!(ServerView::of(&lab, host).spoken(), "API server apiserver-1, powered off");

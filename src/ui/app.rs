@@ -1,7 +1,6 @@
 //! The page's root: makes what all parts share, once, and lays out the bench.
 
 use super::browse::Browse;
-use super::calls::Calls;
 use super::header::{Dialogs, DropTarget, Header, Help};
 use super::importing::{ImportProgress, Importing};
 use super::layout::{Layout, Pane, Reopen, Separators, TabBar};
@@ -34,7 +33,6 @@ pub fn App() -> impl IntoView {
     provide_context(layout);
     provide_context(stage);
     provide_context(Browse::new(session));
-    provide_context(Calls::new(session));
     provide_context(notices);
     provide_context(study);
     provide_context(importing);

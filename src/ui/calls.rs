@@ -1,34 +1,24 @@
-//! What the views of API servers share: the requests that were seen, and which server and which request are looked at. It
-//! outlives the views.
+//! What a view of API servers knows of their requests, and which server it looks at.
 
+use super::browse::Browse;
 use super::session::{Selection, Session};
 use crate::lab::{Lab, Topic};
 use crate::projection::pipeline::Requests;
-use crate::sim::{EventId, HostId};
+use crate::sim::HostId;
 use leptos::prelude::*;
 
-/// A copy is the same handle.
+/// Made by a view for all its parts; it ends with the view. A copy is the same handle.
 #[derive(Clone, Copy)]
 pub struct Calls {
     session: Session,
+    browse: Browse,
     seen: StoredValue<Requests>,
-    /// The server that was picked here; a selected one goes before it.
-    pub server: RwSignal<Option<HostId>>,
-    /// The request that was picked; `None` is the newest.
-    pub request: RwSignal<Option<EventId>>,
-    /// The request or command whose sequence is drawn; `None` is the newest.
-    pub subject: RwSignal<Option<EventId>>,
 }
 
 impl Calls {
-    pub fn new(session: Session) -> Calls {
-        Calls {
-            session,
-            seen: StoredValue::new(Requests::default()),
-            server: RwSignal::new(None),
-            request: RwSignal::new(None),
-            subject: RwSignal::new(None),
-        }
+    pub fn here() -> Calls {
+        let (session, browse) = (expect_context(), expect_context());
+        Calls { session, browse, seen: StoredValue::new(Requests::default()) }
     }
 
     /// The server that is looked at, by its machine; nothing in a world without any.
@@ -38,7 +28,7 @@ impl Calls {
             _ => None,
         };
         let is_one = |host: &HostId| lab.api_server_name(*host).is_some();
-        selected.filter(is_one).or(self.server.get().filter(is_one)).or_else(|| lab.api_server_machines().next())
+        selected.filter(is_one).or(self.browse.server.get().filter(is_one)).or_else(|| lab.api_server_machines().next())
     }
 
     /// A view of the requests, made anew when one of them went on.

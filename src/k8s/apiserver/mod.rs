@@ -125,8 +125,8 @@ pub enum Fact {
     Asked {
         request: work::RequestId,
         caller: work::Caller,
-        verb: String,
-        path: String,
+        verb: Arc<str>,
+        path: Arc<str>,
     },
     /// A request passed a stage, or was refused there.
     Passed {

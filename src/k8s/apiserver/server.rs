@@ -302,7 +302,7 @@ impl ApiServer {
         let id = RequestId(self.requests);
         let query = Query::of(&request);
         let attributes = info::of(&request, &query);
-        let (verb, path) = (attributes.verb.clone(), request.target.clone());
+        let (verb, path) = (attributes.verb.as_str().into(), request.target.as_str().into());
         out.fact(Fact::Asked { request: id, caller, verb, path });
         let mut work = Work {
             caller,

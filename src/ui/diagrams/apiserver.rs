@@ -3,6 +3,7 @@
 mod caches;
 mod pipeline;
 
+use super::super::browse::Browse;
 use super::super::calls::Calls;
 use super::super::session::Session;
 use super::super::worlds::Worlds;
@@ -23,7 +24,8 @@ enum Page {
 #[component]
 pub fn ApiServerView() -> impl IntoView {
     let session = expect_context::<Session>();
-    let calls = expect_context::<Calls>();
+    let calls = Calls::here();
+    provide_context(calls);
     let page = RwSignal::new(Page::Requests);
     let own = RwSignal::new(false);
     let servers = session.observe(&[Topic::Raft], |lab| {
@@ -59,12 +61,12 @@ fn Tools(
     own: RwSignal<bool>,
 ) -> impl IntoView {
     let session = expect_context::<Session>();
-    let calls = expect_context::<Calls>();
+    let browse = expect_context::<Browse>();
     let host = Memo::new(move |_| server.with(|server| server.as_ref().map(|server| server.host)));
     let pick = move |to: HostId| {
         session.selection.set(None);
-        calls.server.set(Some(to));
-        calls.request.set(None);
+        browse.server.set(Some(to));
+        browse.request.set(None);
     };
     let one = move |(this, name): (HostId, String)| {
         view! {

@@ -1,5 +1,6 @@
 //! One request or command as a diagram of space and time: machines side by side, time downwards.
 
+use super::super::browse::Browse;
 use super::super::calls::Calls;
 use super::super::session::{Selection, Session};
 use super::empty::{Empty, Runnable};
@@ -46,10 +47,10 @@ impl Across {
 #[component]
 pub fn SequenceView() -> impl IntoView {
     let session = expect_context::<Session>();
-    let calls = expect_context::<Calls>();
+    let (calls, browse) = (Calls::here(), expect_context::<Browse>());
     let offered = calls.observe(&[Topic::ApiServer, Topic::Chronicle], subjects);
     let newest = Memo::new(move |_| offered.with(|offered| offered.first().map(|subject| subject.event)));
-    let shown = Memo::new(move |_| calls.subject.get().or_else(|| newest.get()));
+    let shown = Memo::new(move |_| browse.subject.get().or_else(|| newest.get()));
     let drawn = session.observe(&[Topic::Network, Topic::ApiServer, Topic::Mvcc], move |lab| {
         shown.get().and_then(|shown| Sequence::of(lab, shown))
     });
@@ -66,7 +67,7 @@ pub fn SequenceView() -> impl IntoView {
 
 #[component]
 fn Tools(offered: Memo<Vec<Subject>>, shown: Memo<Option<EventId>>) -> impl IntoView {
-    let calls = expect_context::<Calls>();
+    let browse = expect_context::<Browse>();
     let option = move |subject: Subject| {
         let Subject { event, at, title } = subject;
         let title: String = title.chars().take(90).collect();
@@ -74,7 +75,7 @@ fn Tools(offered: Memo<Vec<Subject>>, shown: Memo<Option<EventId>>) -> impl Into
     };
     let choose = move |event| {
         let id = event_target_value(&event).parse().ok().map(EventId);
-        calls.subject.set(id);
+        browse.subject.set(id);
     };
     view! {
         <div class="view-tools">
@@ -83,8 +84,8 @@ fn Tools(offered: Memo<Vec<Subject>>, shown: Memo<Option<EventId>>) -> impl Into
                 <select class="field" on:change=choose>{move || offered.get().into_iter().map(option).collect_view()}</select>
             </label>
             <label class="view-check">
-                <input type="checkbox" prop:checked=move || calls.subject.get().is_none()
-                    on:change=move |event| calls.subject.set(if event_target_checked(&event) { None } else { shown.get_untracked() }) />
+                <input type="checkbox" prop:checked=move || browse.subject.get().is_none()
+                    on:change=move |event| browse.subject.set(if event_target_checked(&event) { None } else { shown.get_untracked() }) />
                 "Always the newest"
             </label>
         </div>

@@ -1,5 +1,6 @@
 //! The requests of one server: above the one that is looked at, stage by stage, below it all of them.
 
+use super::super::super::browse::Browse;
 use super::super::super::calls::Calls;
 use super::super::super::session::{Selection, Session};
 use super::super::super::stage::Stage as Views;
@@ -19,7 +20,7 @@ const EVERY_US: u64 = 1_000;
 #[component]
 pub fn Pipeline(host: HostId, own: RwSignal<bool>) -> impl IntoView {
     let session = expect_context::<Session>();
-    let calls = expect_context::<Calls>();
+    let (calls, browse) = (expect_context::<Calls>(), expect_context::<Browse>());
     let tick = Memo::new(move |_| session.now().get().0 / EVERY_US);
     let list = calls.observe(&[Topic::ApiServer], move |lab, requests| {
         // A memo that is only tracked is never made.
@@ -27,7 +28,8 @@ pub fn Pipeline(host: HostId, own: RwSignal<bool>) -> impl IntoView {
         Rows::of(lab, requests, Ask { server: host, own: own.get() })
     });
     let rows = Memo::new(move |_| list.with(|list| list.rows.clone()));
-    let shown = Memo::new(move |_| calls.request.get().or_else(|| rows.with(|rows| rows.first().map(|row| row.event))));
+    let shown =
+        Memo::new(move |_| browse.request.get().or_else(|| rows.with(|rows| rows.first().map(|row| row.event))));
     let detail = calls.observe(&[Topic::ApiServer], move |lab, requests| {
         tick.get();
         Detail::of(lab, requests, shown.get()?)
@@ -78,7 +80,7 @@ fn along(event: KeyboardEvent) {
 /// One request in the list.
 #[component]
 fn Line(event: EventId, row: Memo<Option<Row>>, shown: Memo<Option<EventId>>) -> impl IntoView {
-    let calls = expect_context::<Calls>();
+    let browse = expect_context::<Browse>();
     let of =
         move |part: fn(&Row) -> String| Memo::new(move |_| row.with(|row| row.as_ref().map_or(String::new(), part)));
     let (verb, path, who) = (of(|row| row.verb.clone()), of(|row| row.path.clone()), of(|row| row.who.clone()));
@@ -92,7 +94,7 @@ fn Line(event: EventId, row: Memo<Option<Row>>, shown: Memo<Option<EventId>>) ->
     view! {
         <li>
             <button type="button" class="pipeline-row" aria-current=move || (shown.get() == Some(event)).then_some("true")
-                on:click=move |_| calls.request.set(Some(event))>
+                on:click=move |_| browse.request.set(Some(event))>
                 <span class=class>{state}</span>
                 <span class="what"><b>{verb}</b>" "{path}</span>
                 <span class="who">{who}</span>
@@ -125,7 +127,7 @@ fn look(state: &State) -> &'static str {
 #[component]
 fn Passage(detail: Memo<Option<Detail>>) -> impl IntoView {
     let session = expect_context::<Session>();
-    let calls = expect_context::<Calls>();
+    let browse = expect_context::<Browse>();
     let views = expect_context::<Views>();
     let of = move |part: fn(&Detail) -> String| {
         Memo::new(move |_| detail.with(|detail| detail.as_ref().map_or(String::new(), part)))
@@ -144,7 +146,7 @@ fn Passage(detail: Memo<Option<Detail>>) -> impl IntoView {
         }
     };
     let sequence = move |_| {
-        calls.subject.set(event.get_untracked());
+        browse.subject.set(event.get_untracked());
         views.show("sequence");
     };
     let steps = Memo::new(move |_| {
