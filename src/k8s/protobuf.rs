@@ -7,6 +7,7 @@
 mod decode;
 mod encode;
 mod frames;
+mod outline;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::schema::{MessageId, Schema};
 pub use frames::WatchEvent;
+pub use outline::{Entry, outline};
 use wire::{Content, Reader};
 
 /// What every value begins with.

@@ -65,6 +65,14 @@ impl ApiServers {
         self.hosts().zip(&self.running).filter_map(|(host, server)| Some((host, server.as_deref()?)))
     }
 
+    pub fn name(&self, host: HostId) -> Option<&str> {
+        Some(&self.names[self.place(host)?])
+    }
+
+    pub fn at(&self, host: HostId) -> Option<&ApiServer> {
+        self.running[self.place(host)?].as_deref()
+    }
+
     /// Its process is gone without a word.
     pub fn remove(&mut self, host: HostId) {
         if let Some(place) = self.place(host) {

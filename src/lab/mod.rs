@@ -313,6 +313,21 @@ impl Lab {
         self.api_servers.running()
     }
 
+    /// The machines of API servers, whether or not one runs there.
+    pub fn api_server_machines(&self) -> impl Iterator<Item = HostId> + use<> {
+        self.api_servers.hosts()
+    }
+
+    /// The name of an API server's machine.
+    pub fn api_server_name(&self, host: HostId) -> Option<&str> {
+        self.api_servers.name(host)
+    }
+
+    /// The API server on this machine, while it runs.
+    pub fn api_server(&self, host: HostId) -> Option<&apiserver::ApiServer> {
+        self.api_servers.at(host)
+    }
+
     pub fn check(&self) -> &Check {
         &self.check
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// A program's timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerNote {
-    terminal: u8,
+    pub terminal: u8,
     token: Token,
 }
 
@@ -253,6 +253,14 @@ impl Workstation {
 
     pub(super) fn timer(&mut self, now: SimTime, timer: TimerNote, desk: &mut Desk) {
         self.tell(now, timer.terminal, Tell::Timer { token: timer.token }, desk);
+    }
+
+    /// The terminal whose program asks a server by HTTP; nothing for programs outside of this world.
+    pub fn terminal_of(&self, client: ClientId) -> Option<u8> {
+        match self.fetches.get(&client)?.owner {
+            Owner::Program { terminal, .. } => Some(terminal),
+            Owner::Outside { .. } => None,
+        }
     }
 
     pub(super) fn client_wake(&mut self, now: SimTime, id: ClientId, note: ClientNote, desk: &mut Desk) {

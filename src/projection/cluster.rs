@@ -298,10 +298,12 @@ impl WireView {
         WireView { a, b, cut: [there.cut, back.cut], dead: !powered(a) || !powered(b), label }
     }
 
-    /// Every pair of hosts, the workstation last.
+    /// Every pair of hosts that have something to say to each other: API servers do not know of their like.
     pub fn pairs(lab: &Lab) -> Vec<(HostId, HostId)> {
-        let hosts = lab.workstation().host().0 + 1;
-        (0..hosts).flat_map(|a| (a + 1..hosts).map(move |b| (HostId(a), HostId(b)))).collect()
+        let station = lab.workstation().host();
+        let hosts = hosts(lab);
+        let pairs = hosts.iter().flat_map(|a| hosts.iter().filter(move |b| *a < **b).map(move |b| (*a, *b)));
+        pairs.filter(|(a, _)| *a <= station).collect()
     }
 
     pub fn spoken(&self, lab: &Lab) -> String {
@@ -386,7 +388,6 @@ impl PacketView {
 /// At most `count_max` messages that fly for at least `flight_min`, oldest first.
 pub fn packets(lab: &Lab, flight_min: Micros, count_max: usize) -> Vec<PacketView> {
     let long = |packet: &&Packet<Wire>| packet.arrives.since(packet.sent) >= flight_min;
-    let long = |packet: &&Packet<Wire>| long(packet) && is_drawn(lab, packet.from) && is_drawn(lab, packet.to);
     lab.sim().network().in_flight().filter(long).take(count_max).map(PacketView::of).collect()
 }
 
@@ -440,11 +441,6 @@ pub fn label(wire: &Wire) -> String {
     }
 }
 
-/// Whether a machine has its place in this view: API servers have theirs elsewhere.
-fn is_drawn(lab: &Lab, host: HostId) -> bool {
-    host <= lab.workstation().host()
-}
-
 /// How many messages a second pass from one host to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flow {
@@ -463,9 +459,6 @@ pub fn flows(lab: &Lab) -> Vec<Flow> {
             break;
         }
         let What::Sent { to, ref message, .. } = event.what else { continue };
-        if !is_drawn(lab, event.host) || !is_drawn(lab, to) {
-            continue;
-        }
         match flows.iter_mut().find(|flow| flow.from == event.host && flow.to == to) {
             Some(flow) => flow.rate += 1,
             None => flows.push(Flow { from: event.host, to, rate: 1, hue: hue(message) }),
@@ -492,9 +485,9 @@ pub fn promises(lab: &Lab) -> Vec<PromiseView> {
     Property::ALL.iter().map(|property| PromiseView { name: property.name(), broken: broken(*property) }).collect()
 }
 
-/// Hosts of the world: members first, the workstation last.
+/// Hosts of the world: members first, then the workstation, then the API servers.
 pub fn hosts(lab: &Lab) -> Vec<HostId> {
-    (0..=lab.workstation().host().0).map(HostId).collect()
+    lab.machines().chain([lab.workstation().host()]).chain(lab.api_server_machines()).collect()
 }
 
 /// The latest thing worth saying aloud: an election or a fault.
@@ -584,6 +577,17 @@ mod tests {
         let Standing::Off(held) = MemberView::of(&lab, b).state else { panic!("etcd-2 has no power") };
         assert_eq!((held.last, held.cells.len()), (8, 8));
         assert_eq!(announcement(&lab).as_deref(), Some("power-off etcd-2"));
+    }
+
+    #[test]
+    fn api_servers_talk_to_members_and_to_you_but_not_to_each_other() {
+        let lab = Lab::new(Scenario { members: 3, apiservers: 2, ..Scenario::default() }, 7);
+        let pairs = WireView::pairs(&lab);
+        assert_eq!(pairs.len(), 6 + 2 * 4);
+        let names: Vec<String> = hosts(&lab).into_iter().map(|host| words::host(&lab, host)).collect();
+        assert_eq!(names, ["etcd-1", "etcd-2", "etcd-3", "you", "apiserver-1", "apiserver-2"]);
+        assert!(!pairs.contains(&(HostId(4), HostId(5))));
+        assert!(pairs.contains(&(HostId(3), HostId(5))));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::cluster::{self, MemberView, WireView};
 use super::message::{Fate, MessageView};
-use super::{lanes, why, words};
+use super::{lanes, servers, why, words};
 use crate::etcd::wal;
 use crate::lab::{Lab, Mark};
 use crate::raft::{EntryType, Index, StateType};
@@ -41,6 +41,9 @@ pub fn host(lab: &Lab, host: HostId) -> Sheet {
             ],
             ..Sheet::default()
         };
+    }
+    if lab.api_server_name(host).is_some() {
+        return servers::sheet(lab, host);
     }
     let view = MemberView::of(lab, host);
     let mut sheet = Sheet { kind: "member", title: view.name.clone(), ..Sheet::default() };
@@ -250,6 +253,9 @@ pub fn host_verbs(lab: &Lab, host: HostId) -> Vec<Verb> {
     if host == lab.workstation().host() || !lab.sim().has(host) {
         return Vec::new();
     }
+    if lab.api_server_name(host).is_some() {
+        return server_verbs(lab, host);
+    }
     let disk = lab.sim().disk(host);
     let has_log = wal::size(disk).is_some();
     let mut verbs = Vec::new();
@@ -275,6 +281,19 @@ pub fn host_verbs(lab: &Lab, host: HostId) -> Vec<Verb> {
         verbs.push(verb("Power off, tear WAL", Fault::Tear { host }));
     }
     verbs
+}
+
+/// An API server keeps nothing on its disk.
+fn server_verbs(lab: &Lab, host: HostId) -> Vec<Verb> {
+    match (lab.sim().powered(host), lab.api_server(host).is_some()) {
+        (false, _) => vec![verb("Power on", Fault::PowerOn { host })],
+        (true, true) => vec![
+            verb("Power off", Fault::PowerOff { host }),
+            verb("Restart", Fault::Restart { host }),
+            verb("Kill", Fault::Kill { host }),
+        ],
+        (true, false) => vec![verb("Power off", Fault::PowerOff { host }), verb("Start", Fault::Start { host })],
+    }
 }
 
 fn process_verbs(lab: &Lab, host: HostId, has_log: bool) -> Vec<Verb> {

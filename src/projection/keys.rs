@@ -1,5 +1,6 @@
 //! The keys of a store as a tree by `/`, and all about one of them.
 
+mod object;
 mod sheet;
 
 use super::revisions::contains;
@@ -11,7 +12,8 @@ use crate::sim::HostId;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
-pub use sheet::{Change, Diff, Facts, HexLine, KeyAsk, KeySheet, Text, Write, hexdump};
+pub use object::{Form, HexLine, Part, hexdump, parts};
+pub use sheet::{Change, Diff, Facts, KeyAsk, KeySheet, Text, Write};
 
 /// Keys that are looked at: beyond those the filter has to help.
 const KEYS_MAX: usize = 100_000;
@@ -73,6 +75,8 @@ pub struct TreeRow {
     pub name: String,
     pub depth: usize,
     pub kind: RowKind,
+    /// What a folder of the registry holds, by its kind; empty for others.
+    pub holds: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +134,9 @@ impl Tree {
                 None => RowKind::Folder { keys: node.keys, folded: is_folded(node) },
             };
             let name = words::text(&node.key[node.part.0..node.part.1]);
-            TreeRow { path: node.key.slice(..node.part.1), name, depth: node.depth, kind }
+            let path = node.key.slice(..node.part.1);
+            let holds = if node.revision.is_none() { object::kind_below(&path) } else { "" };
+            TreeRow { path, name, depth: node.depth, kind, holds }
         };
         Some(Tree {
             keys_all,

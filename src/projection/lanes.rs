@@ -212,9 +212,21 @@ fn spaced(labels: Vec<(f64, String)>, width: f64) -> Vec<(f64, String)> {
 
 /// What a mark of the chronicle says.
 pub fn mark_text(lab: &Lab, event: EventId) -> String {
+    mark_of(lab, event).map_or_else(String::new, |mark| describe(lab, mark))
+}
+
+/// The terminal in which a command was given.
+pub fn terminal_of(lab: &Lab, event: EventId) -> Option<u8> {
+    match mark_of(lab, event)? {
+        Mark::Command { terminal, .. } => Some(*terminal),
+        _ => None,
+    }
+}
+
+fn mark_of(lab: &Lab, event: EventId) -> Option<&Mark> {
     let marks = lab.chronicle().marks();
-    let position = marks.binary_search_by(|stamped| stamped.event.cmp(&event)).ok();
-    position.and_then(|position| marks.get(position)).map_or_else(String::new, |stamped| describe(lab, &stamped.mark))
+    let position = marks.binary_search_by(|stamped| stamped.event.cmp(&event)).ok()?;
+    Some(&marks.get(position)?.mark)
 }
 
 pub fn describe(lab: &Lab, mark: &Mark) -> String {

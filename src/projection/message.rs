@@ -308,7 +308,10 @@ fn api_server_telling(name: &str, fact: &apiserver::Fact) -> Option<String> {
             Some(format!("{name}, {}{judged}: {said}", stage.name()))
         }
         Fact::Answered { status, .. } => Some(format!("{name} answered {status}")),
-        Fact::Asked { .. } | Fact::Cached { .. } | Fact::Etcd(_) => None,
+        Fact::EtcdTold { failed: true, .. } => Some(format!("etcd did not do what {name} asked")),
+        Fact::Asked { .. } | Fact::AskedEtcd { .. } | Fact::EtcdTold { .. } | Fact::Cached { .. } | Fact::Etcd(_) => {
+            None
+        }
     }
 }
 

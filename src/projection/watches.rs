@@ -70,7 +70,15 @@ pub struct WatcherView {
     pub group: WatcherGroup,
     pub options: Vec<&'static str>,
     /// What its client received, if the client still knows it.
-    pub seen: Option<Seen>,
+    pub heard: Option<Heard>,
+}
+
+/// What came of a watch at its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    Events(Seen),
+    /// It fills a watch cache of an API server, which holds everything up to this revision.
+    Cache(i64),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +89,14 @@ pub struct Adrift {
     pub from: i64,
 }
 
-type Behind = BTreeMap<(u64, i64), (ClientId, WatchKey)>;
+/// Who reads a watch, by its stream and its number there.
+type Behind = BTreeMap<(u64, i64), Reader>;
+
+#[derive(Clone, Copy)]
+enum Reader {
+    Terminal(ClientId, WatchKey),
+    Cache(i64),
+}
 
 impl WatchesView {
     pub fn of(lab: &Lab, ask: &Ask) -> WatchesView {
@@ -90,7 +105,7 @@ impl WatchesView {
         for (id, client, terminal) in lab.workstation().clients() {
             for (watch, request, place) in client.watches() {
                 match place {
-                    Some((stream, number)) => _ = behind.insert((stream.0, number), (id, watch)),
+                    Some((stream, number)) => _ = behind.insert((stream.0, number), Reader::Terminal(id, watch)),
                     None if adrift.len() < ask.limit => adrift.push(Adrift {
                         client: terminal_name(terminal),
                         keys: keys_of(request),
@@ -99,6 +114,11 @@ impl WatchesView {
                     None => {}
                 }
             }
+        }
+        for (_, server) in lab.api_servers() {
+            let caches =
+                server.sources().map(|((stream, number), cache)| ((stream.0, number), Reader::Cache(cache.revision)));
+            behind.extend(caches);
         }
         let members = lab.members().map(|(host, _)| MemberView::of(lab, host, ask, &behind)).collect();
         WatchesView { members, adrift }
@@ -140,8 +160,11 @@ impl MemberView {
                 view.streams.push(StreamView { id: watcher.stream, client, waiting, watchers: Vec::new() });
             }
             let known = behind.get(&(watcher.stream, watcher.watch_id));
-            let seen = known.map(|(client, watch)| lab.check().seen(*client, *watch).unwrap_or_default());
-            let row = WatcherView::of(&watcher, view.revision, seen);
+            let heard = known.map(|reader| match reader {
+                Reader::Terminal(client, watch) => Heard::Events(lab.check().seen(*client, *watch).unwrap_or_default()),
+                Reader::Cache(revision) => Heard::Cache(*revision),
+            });
+            let row = WatcherView::of(&watcher, view.revision, heard);
             view.streams.last_mut().expect("a stream was just made").watchers.push(row);
         }
         view
@@ -173,7 +196,7 @@ impl Counts {
 }
 
 impl WatcherView {
-    fn of(watcher: &WatcherStatus, revision: i64, seen: Option<Seen>) -> WatcherView {
+    fn of(watcher: &WatcherStatus, revision: i64, heard: Option<Heard>) -> WatcherView {
         let behind = (revision + 1 - watcher.next).max(0);
         let whole = (revision + 1 - watcher.start_revision.max(1)).max(1);
         let done = if watcher.group == WatcherGroup::Synced { whole } else { (whole - behind).max(0) };
@@ -194,7 +217,7 @@ impl WatcherView {
             share: u32::try_from(done * 1_000 / whole).unwrap_or(1_000),
             group: watcher.group,
             options: options.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect(),
-            seen,
+            heard,
         }
     }
 }
@@ -215,12 +238,16 @@ fn span(key: &[u8], range_end: &[u8]) -> String {
     }
 }
 
-fn client_name(lab: &Lab, id: ClientId) -> String {
+pub(super) fn client_name(lab: &Lab, id: ClientId) -> String {
+    if let Some((host, _)) = lab.api_servers().find(|(_, server)| server.etcd_client() == id) {
+        return words::host(lab, host);
+    }
     let found = lab.workstation().clients().find(|(client, _, _)| *client == id);
-    found.map_or_else(|| "a client that is gone".to_owned(), |(_, _, terminal)| terminal_name(terminal))
+    let terminal = found.map(|(_, _, terminal)| terminal).or_else(|| lab.workstation().terminal_of(id));
+    terminal.map_or_else(|| "a client that is gone".to_owned(), terminal_name)
 }
 
-fn terminal_name(terminal: u8) -> String {
+pub(super) fn terminal_name(terminal: u8) -> String {
     format!("terminal {}", terminal + 1)
 }
 
@@ -264,7 +291,17 @@ mod tests {
         assert_eq!(watcher.keys, "/a/ and every key that begins so");
         assert_eq!((watcher.start, watcher.next, watcher.behind, watcher.share), (2, 4, 0, 1_000));
         assert_eq!(watcher.options, ["prev_kv"]);
-        assert_eq!(watcher.seen, Some(Seen { newest: 3, events: 2 }));
+        assert_eq!(watcher.heard, Some(Heard::Events(Seen { newest: 3, events: 2 })));
+    }
+
+    #[test]
+    fn the_watches_of_an_api_server_fill_its_caches() {
+        let lab = crate::projection::servers::tests::world("members=1 apiservers=1");
+        let members = busy(&lab);
+        let stream = &members[0].streams[0];
+        assert_eq!(stream.client, "apiserver-1");
+        let watcher = stream.watchers.iter().find(|watcher| watcher.filter == "/registry/clusterroles/").unwrap();
+        assert!(matches!(watcher.heard, Some(Heard::Cache(revision)) if revision > 50), "{watcher:?}");
     }
 
     #[test]

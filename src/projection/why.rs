@@ -212,6 +212,10 @@ fn plain(lab: &Lab, name: &str, fact: &lab::Fact) -> Option<String> {
         lab::Fact::ApiServer(apiserver::Fact::Cached { prefix, revision }) => {
             return Some(format!("{name}'s cache of {prefix} is at revision {revision}"));
         }
+        lab::Fact::ApiServer(apiserver::Fact::AskedEtcd { .. }) => return Some(format!("{name} asked etcd")),
+        lab::Fact::ApiServer(apiserver::Fact::EtcdTold { .. }) => {
+            return Some(format!("{name} had its answer from etcd"));
+        }
         lab::Fact::ApiServer(_) => return None,
     };
     Some(match fact {

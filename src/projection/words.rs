@@ -12,10 +12,8 @@ const QUOTED_CHARS: usize = 40;
 
 /// The name of a machine; the learner's own is "you".
 pub fn host(lab: &Lab, host: HostId) -> String {
-    match lab.cluster().machine(host) {
-        Some(machine) => machine.name.clone(),
-        None => "you".to_owned(),
-    }
+    let machine = lab.cluster().machine(host).map(|machine| machine.name.as_str());
+    machine.or_else(|| lab.api_server_name(host)).unwrap_or("you").to_owned()
 }
 
 pub fn peer(lab: &Lab, id: PeerId) -> String {

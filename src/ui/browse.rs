@@ -1,11 +1,12 @@
-//! What the views of keys share: the chosen key, the filter, the revision that is read. It outlives the views.
+//! What views share: the chosen key, the filter, the revision that is read, the API server and the request that are looked
+//! at. It outlives the views.
 
 use super::diagrams::select;
 use super::session::{Selection, Session};
 use crate::lab::Topic;
 use crate::projection::keys::Folds;
 use crate::projection::stores;
-use crate::sim::HostId;
+use crate::sim::{EventId, HostId};
 use bytes::Bytes;
 use leptos::prelude::*;
 
@@ -25,6 +26,12 @@ pub struct Browse {
     pub newest: RwSignal<Option<i64>>,
     /// Which folders of the tree are folded.
     pub folds: RwSignal<Folds>,
+    /// The API server that was picked; a selected one goes before it.
+    pub server: RwSignal<Option<HostId>>,
+    /// Its request that was picked; `None` is the newest.
+    pub request: RwSignal<Option<EventId>>,
+    /// The request or command whose sequence is drawn; `None` is the newest.
+    pub subject: RwSignal<Option<EventId>>,
 }
 
 impl Browse {
@@ -44,6 +51,9 @@ impl Browse {
             written: RwSignal::new(false),
             newest: RwSignal::new(None),
             folds: RwSignal::new(Folds::default()),
+            server: RwSignal::new(None),
+            request: RwSignal::new(None),
+            subject: RwSignal::new(None),
         }
     }
 

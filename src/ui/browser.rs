@@ -53,6 +53,18 @@ pub fn now() -> f64 {
     window().performance().map_or(0.0, |performance| performance.now())
 }
 
+/// Scrolls a row sideways no farther than it takes to see one of its elements.
+pub fn reveal(id: &str) {
+    let found = window().document().and_then(|document| document.get_element_by_id(id));
+    let Some(element) = found.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) else { return };
+    let Some(row) = element.parent_element() else { return };
+    let (own, all) = (element.get_bounding_client_rect(), row.get_bounding_client_rect());
+    let beyond = (own.right() - all.right()).max(0.0) + (own.left() - all.left()).min(0.0);
+    if beyond != 0.0 {
+        row.set_scroll_left(row.scroll_left() + beyond.round() as i32);
+    }
+}
+
 /// Gives the learner a text as a file.
 pub fn download(name: &str, text: &str) {
     let parts = js_sys::Array::of1(&text.into());

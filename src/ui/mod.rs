@@ -11,6 +11,7 @@ pub mod session;
 
 // What all parts share.
 mod browse;
+mod calls;
 mod layout;
 mod notice;
 mod stage;

@@ -4,7 +4,9 @@
 //! What should outlive that (a filter, a chosen key) is the page's, not the view's.
 
 use super::browser;
-use super::diagrams::{ClusterView, KeysView, MetricsView, RevisionsView, WatchesView, measure};
+use super::diagrams::{
+    ApiServerView, ClusterView, KeysView, MetricsView, RevisionsView, SequenceView, WatchesView, measure,
+};
 use super::store;
 use leptos::ev::KeyboardEvent;
 use leptos::html;
@@ -21,10 +23,12 @@ pub struct Listed {
 /// Every view that there is, by key. A new one is one line here.
 pub const VIEWS: &[Listed] = &[
     Listed { key: "1", name: "cluster", title: "Cluster", draw: || view! { <ClusterView/> }.into_any() },
+    Listed { key: "2", name: "sequence", title: "Sequence", draw: || view! { <SequenceView/> }.into_any() },
     Listed { key: "3", name: "revisions", title: "Revisions", draw: || view! { <RevisionsView/> }.into_any() },
     Listed { key: "4", name: "keys", title: "Keys", draw: || view! { <KeysView/> }.into_any() },
     Listed { key: "5", name: "watches", title: "Watches", draw: || view! { <WatchesView/> }.into_any() },
     Listed { key: "7", name: "metrics", title: "Metrics", draw: || view! { <MetricsView/> }.into_any() },
+    Listed { key: "9", name: "apiserver", title: "API server", draw: || view! { <ApiServerView/> }.into_any() },
 ];
 
 /// A stage narrower than this holds one view, whatever was asked for.
@@ -181,6 +185,8 @@ fn Half(half: usize) -> impl IntoView {
         stage.choose(half, to);
         browser::focus(&tab_id(to));
     };
+    // Where there is no room for all tabs, the chosen one is scrolled to.
+    Effect::new(move |_| browser::reveal(&tab_id(shown.get())));
     let tab = move |view: usize| {
         let Listed { key, title, .. } = VIEWS[view];
         let chosen = move || shown.get() == view;

@@ -48,6 +48,8 @@ test('tabs and number keys change the view, and what is not shown is not there',
   await page.locator('.cluster').waitFor();
   assert.ok(await tab(page, 'Cluster').evaluate((element) => element === document.activeElement));
   await page.keyboard.press('ArrowRight');
+  await page.getByRole('region', { name: 'Sequence' }).waitFor();
+  await page.keyboard.press('ArrowRight');
   await page.getByRole('region', { name: 'Revisions' }).waitFor();
   assert.equal(await tab(page, 'Cluster').getAttribute('tabindex'), '-1');
 });

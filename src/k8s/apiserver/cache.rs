@@ -91,6 +91,8 @@ pub struct Watcher {
     /// It has everything up to here.
     pub sent: i64,
     pub bookmarks: bool,
+    /// The revision of the last bookmark that it was given; zero before the first.
+    pub bookmarked: i64,
 }
 
 /// What a watcher is told: the change as it looks through its selection.

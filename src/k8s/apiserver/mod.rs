@@ -125,15 +125,27 @@ pub enum Fact {
     Started,
     Asked {
         request: work::RequestId,
-        verb: String,
-        path: String,
+        caller: work::Caller,
+        verb: Arc<str>,
+        path: Arc<str>,
     },
     /// A request passed a stage, or was refused there.
     Passed {
         request: work::RequestId,
         stage: work::Stage,
+        /// Of a processor's time, without the waiting for one.
+        cost: crate::sim::Micros,
         said: Arc<str>,
         refused: bool,
+    },
+    /// A request waits for etcd, from now until the next stage that it passes.
+    AskedEtcd {
+        request: work::RequestId,
+    },
+    /// etcd told a request, or would not.
+    EtcdTold {
+        request: work::RequestId,
+        failed: bool,
     },
     Answered {
         request: work::RequestId,

@@ -155,12 +155,37 @@ impl ApiServer {
         self.caches.values()
     }
 
+    /// A cache by its place below the registry.
+    pub fn cache_of(&self, prefix: &str) -> Option<&Cache> {
+        self.caches.get(prefix)
+    }
+
     pub fn works(&self) -> impl Iterator<Item = (RequestId, &Work)> {
         self.works.iter().map(|(id, work)| (*id, work))
     }
 
     pub fn watchers(&self) -> usize {
         self.watches.len()
+    }
+
+    /// As whom it is known to etcd.
+    pub fn etcd_client(&self) -> ClientId {
+        self.etcd.id()
+    }
+
+    /// Its own watches at etcd: the stream and id by which a member knows each, and the cache that it fills.
+    pub fn sources(&self) -> impl Iterator<Item = ((ConnId, i64), &Cache)> {
+        self.etcd.watches().filter_map(|(watch, _, place)| Some((place?, self.caches.get(&self.source(watch)?)?)))
+    }
+
+    /// Whether the answer to a request goes on: it began a watch.
+    pub fn is_watching(&self, request: RequestId) -> bool {
+        self.watches.contains_key(&WatcherId(request.0))
+    }
+
+    /// Where a watch's answers go.
+    pub fn watcher_conn(&self, watcher: WatcherId) -> Option<ConnId> {
+        Some(self.watches.get(&watcher)?.conn)
     }
 
     pub(super) fn cache(&self, endpoint: &Endpoint) -> Option<&Cache> {
@@ -264,7 +289,10 @@ impl ApiServer {
 
     fn told(&mut self, at: Moment, pending: Pending, result: Result<Response, EtcdStatus>, out: &mut Outbox) {
         match pending {
-            Pending::Work(id) => self.stored(at, id, result, out),
+            Pending::Work(id) => {
+                out.fact(Fact::EtcdTold { request: id, failed: result.is_err() });
+                self.stored(at, id, result, out);
+            }
             Pending::CacheList { prefix } => self.cache_listed(at, &prefix, result, out),
             Pending::Compaction => self.compacted(at, result, out),
         }
@@ -277,7 +305,8 @@ impl ApiServer {
         let id = RequestId(self.requests);
         let query = Query::of(&request);
         let attributes = info::of(&request, &query);
-        out.fact(Fact::Asked { request: id, verb: attributes.verb.clone(), path: request.target.clone() });
+        let (verb, path) = (attributes.verb.as_str().into(), request.target.as_str().into());
+        out.fact(Fact::Asked { request: id, caller, verb, path });
         let mut work = Work {
             caller,
             request,
@@ -325,8 +354,8 @@ impl ApiServer {
 
     fn pass(&mut self, at: Moment, id: RequestId, out: &mut Outbox) {
         let Some(work) = self.works.get_mut(&id) else { return };
-        if let Some(Passed { stage, said, refused, .. }) = work.passing.pop_front() {
-            out.fact(Fact::Passed { request: id, stage, said, refused });
+        if let Some(Passed { stage, cost, said, refused }) = work.passing.pop_front() {
+            out.fact(Fact::Passed { request: id, stage, cost, said, refused });
         }
         self.go_on(at, id, out);
     }
@@ -341,6 +370,7 @@ impl ApiServer {
                 let left = Micros(whole.0.saturating_sub(at.now.since(work.began).0).max(1));
                 let call = self.with_etcd(out, |client, out| client.call(at.now, *request, left, out));
                 self.calls.insert(call, Pending::Work(id));
+                out.fact(Fact::AskedEtcd { request: id });
                 self.heed(at, out);
             }
             Then::Answer(response) => self.answer(at, id, response, false, out),

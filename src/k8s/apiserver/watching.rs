@@ -369,6 +369,7 @@ impl ApiServer {
             selection: watch.selection.clone(),
             sent,
             bookmarks: watch.bookmarks,
+            bookmarked: if watch.initial_events && watch.bookmarks { sent } else { 0 },
         };
         if let Some(cache) = self.caches.get_mut(watch.endpoint.prefix()) {
             cache.watchers.insert(id, watcher);
@@ -385,6 +386,7 @@ impl ApiServer {
         let revision = cache.revision;
         if let Some(watcher) = cache.watchers.get_mut(&id) {
             watcher.sent = watcher.sent.max(revision);
+            watcher.bookmarked = revision;
         }
         self.send_bookmark(id, revision, false, out);
         out.wake(BOOKMARK, Note::Bookmark(id));
@@ -429,6 +431,7 @@ fn beginning(cache: &Cache, watch: &Watch) -> Result<(Vec<Told>, i64), Status> {
         selection: watch.selection.clone(),
         sent: revision,
         bookmarks: false,
+        bookmarked: 0,
     };
     let told = cache.since(revision).filter_map(|event| watcher.sees(event)).collect();
     Ok((told, cache.revision.max(revision)))

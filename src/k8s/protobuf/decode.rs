@@ -17,6 +17,11 @@ pub(super) fn message(schema: &Schema, id: MessageId, bytes: &[u8]) -> Result<Va
     Decoder { schema }.message(id, bytes, 0)
 }
 
+/// What one field holds that is no list and no map.
+pub(super) fn one(schema: &Schema, field: &Field, ty: &Type, content: Content) -> Result<Value, String> {
+    Decoder { schema }.value(field, ty, content, 0)
+}
+
 struct Decoder<'s> {
     schema: &'s Schema,
 }

@@ -43,6 +43,11 @@ impl<'a> Reader<'a> {
         Err("proto: integer overflow".to_owned())
     }
 
+    /// How many bytes are still to be read.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

@@ -1,5 +1,6 @@
-//! All about one key: its value in several forms, its numbers with what they mean, what changed last, and its past.
+//! All about one key: its value as text, its numbers with what they mean, what changed last, and its past.
 
+use super::object::{self, Form};
 use crate::etcd::api::KeyValue;
 use crate::etcd::mvcc::KvStore;
 use crate::lab::Lab;
@@ -17,7 +18,6 @@ const LINES_MAX: usize = 400;
 const CONTEXT: usize = 3;
 /// Writes of the past that are listed.
 const HISTORY_MAX: usize = 100;
-const HEX_WIDTH: usize = 16;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyAsk {
@@ -37,6 +37,8 @@ pub struct KeySheet {
     /// `None`: the key is not there at what is read.
     pub facts: Option<Facts>,
     pub value: Bytes,
+    /// What the value is, by its first bytes, if the key belongs to the registry.
+    pub form: Option<Form>,
     pub text: Text,
     /// What the write before this one changed into it.
     pub diff: Option<Diff>,
@@ -58,6 +60,8 @@ pub struct Facts {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
+    /// An object of Kubernetes, however it is stored.
+    Yaml(String),
     Json(String),
     Plain(String),
     /// It is no text, or too long for one.
@@ -102,7 +106,8 @@ impl KeySheet {
             at,
             refused: at < source.compacted.unwrap_or(0),
             facts: kv.map(|kv| Facts::of(store, kv, lab.now())),
-            text: text(&value),
+            form: Form::of(&ask.key, &value),
+            text: text(&ask.key, &value),
             diff: kv.and_then(|kv| Diff::of(store.get_at(&kv.key, kv.mod_revision - 1)?, kv)),
             value,
             history,
@@ -132,7 +137,10 @@ impl Facts {
     }
 }
 
-fn text(value: &[u8]) -> Text {
+fn text(key: &[u8], value: &[u8]) -> Text {
+    if let Some(yaml) = object::yaml(key, value) {
+        return if yaml.len() > TEXT_MAX { Text::None("too long to be shown as text") } else { Text::Yaml(yaml) };
+    }
     if value.len() > TEXT_MAX {
         return Text::None("too long to be shown as text");
     }
@@ -150,10 +158,11 @@ fn pretty(text: &str) -> Option<String> {
 impl Diff {
     fn of(before: &KeyValue, after: &KeyValue) -> Option<Diff> {
         let line_by_line = |text: Text| match text {
-            Text::Json(text) | Text::Plain(text) => Some(text),
+            Text::Yaml(text) | Text::Json(text) | Text::Plain(text) => Some(text),
             Text::None(_) => None,
         };
-        let (old, new) = (line_by_line(text(&before.value))?, line_by_line(text(&after.value))?);
+        let (old, new) =
+            (line_by_line(text(&before.key, &before.value))?, line_by_line(text(&after.key, &after.value))?);
         let compared = LineDiff::of(&old, &new, CONTEXT);
         let mut lines = Vec::new();
         for (number, group) in compared.groups().enumerate() {
@@ -189,26 +198,6 @@ fn history(store: &KvStore, key: &[u8]) -> (Vec<Write>, usize) {
     writes.reverse();
     let earlier = index.write_count().saturating_sub(writes.len());
     (writes, earlier)
-}
-
-/// One line of bytes: where it begins, the bytes, and the characters among them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HexLine {
-    pub offset: usize,
-    pub hex: String,
-    pub ascii: String,
-}
-
-/// The first `lines` lines of a value, as `hexdump -C` writes them.
-pub fn hexdump(value: &[u8], lines: usize) -> Vec<HexLine> {
-    let line = |(number, bytes): (usize, &[u8])| {
-        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let (left, right) = hex.split_at(hex.len().min(HEX_WIDTH / 2));
-        let hex = [left.join(" "), right.join(" ")].join("  ").trim_end().to_owned();
-        let show = |byte: &u8| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' };
-        HexLine { offset: number * HEX_WIDTH, hex, ascii: bytes.iter().map(show).collect() }
-    };
-    value.chunks(HEX_WIDTH).take(lines).enumerate().map(line).collect()
 }
 
 #[cfg(test)]
@@ -266,17 +255,5 @@ mod tests {
             lines.iter().filter(|(change, _)| *change != Change::Same).map(|(_, line)| line.trim()).collect();
         assert_eq!(changed, ["\"phase\": \"Pending\"", "\"phase\": \"Running\""]);
         assert_eq!(lines.len(), 5);
-    }
-
-    #[test]
-    fn bytes_are_dumped_as_hexdump_does() {
-        let lines = hexdump(b"k8s\0\n\x0b\x0a\x02v1\x12\x03Podxyz", 9);
-        assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0].hex, "6b 38 73 00 0a 0b 0a 02  76 31 12 03 50 6f 64 78");
-        assert_eq!(
-            (lines[0].ascii.as_str(), lines[1].offset, lines[1].hex.as_str()),
-            ("k8s.....v1..Podx", 16, "79 7a")
-        );
-        assert_eq!(hexdump(&[0; 100], 2).len(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Members around the learner's workstation: fixed places, so that nobody moves when roles change.
+//! Members around the learner's workstation, API servers below them: fixed places, so that nobody moves when roles change.
 
 use super::{Point, Rect};
 
@@ -19,11 +19,14 @@ pub struct Plan {
     pub density: Density,
     pub members: Vec<Rect>,
     pub workstation: Rect,
+    pub servers: Vec<Rect>,
 }
 
 /// Free space around the whole and between two cards.
 const MARGIN: f64 = 14.0;
 const GAP: f64 = 14.0;
+/// Between members and what is below them: so much of a wire must be seen.
+const RISE: f64 = 34.0;
 /// A pane narrower than this holds two columns.
 const NARROW: f64 = 520.0;
 
@@ -64,6 +67,16 @@ impl Density {
         }
     }
 
+    /// Of an API server's card.
+    pub fn server(self) -> (f64, f64) {
+        match self {
+            Density::Full => (232.0, 92.0),
+            Density::Medium => (186.0, 76.0),
+            Density::Small => (148.0, 62.0),
+            Density::Tiny => (118.0, 54.0),
+        }
+    }
+
     /// There is room for short words only.
     pub fn is_terse(self) -> bool {
         matches!(self, Density::Small | Density::Tiny)
@@ -81,15 +94,19 @@ impl Density {
 
 impl Plan {
     /// The most telling cards that fit the pane. In a pane too small for any, the plan is higher than the pane.
-    pub fn of(members: usize, width: f64, height: f64) -> Plan {
-        let fitting = Density::ALL.iter().map(|density| Plan::with(members, width, height, *density));
+    pub fn of(members: usize, servers: usize, width: f64, height: f64) -> Plan {
+        let with = |width, height, density| match servers {
+            0 => Plan::with(members, width, height, density),
+            _ => Plan::above(members, servers, width, height, density),
+        };
+        let fitting = Density::ALL.iter().map(|density| with(width, height, *density));
         if let Some(plan) = fitting.into_iter().find(Plan::is_clear) {
             return plan;
         }
         let mut height = height;
         loop {
             height += 20.0;
-            let plan = Plan::with(members, width.max(340.0), height, Density::Tiny);
+            let plan = with(width.max(340.0), height, Density::Tiny);
             if plan.is_clear() {
                 return plan;
             }
@@ -114,12 +131,47 @@ impl Plan {
             density,
             members: places[..members].iter().map(|at| place(*at, density.card(), side)).collect(),
             workstation: place(places[places.len() - 1], density.workstation(), side),
+            servers: Vec::new(),
         }
+    }
+
+    /// Members above, API servers below them. Beside one or two there is room for the workstation; with more it stands
+    /// below.
+    fn above(members: usize, servers: usize, width: f64, height: f64, density: Density) -> Plan {
+        let (w, h) = density.server();
+        let (station_w, station_h) = density.workstation();
+        let per_row = (((width - 2.0 * MARGIN + GAP) / (w + GAP)) as usize).max(1);
+        let is_beside = servers <= 2;
+        let rows = if is_beside { 1 } else { servers.div_ceil(per_row) };
+        let below = if is_beside { 0.0 } else { RISE / 2.0 + station_h };
+        let top = height - MARGIN - below - rows as f64 * (h + GAP) + GAP;
+        let mut plan = Plan::with(members, width, top - RISE + MARGIN, density);
+        plan.height = height;
+        let at = |share: f64, y: f64, (w, h): (f64, f64)| {
+            let x = (share * width - w / 2.0).clamp(MARGIN, (width - MARGIN - w).max(MARGIN));
+            Rect { x, y, w, h }
+        };
+        let beside: [&[f64]; 2] = [&[0.66], &[0.2, 0.8]];
+        plan.servers = (0..servers)
+            .map(|number| match beside.get(servers - 1) {
+                Some(shares) => at(shares[number], top, (w, h)),
+                None => {
+                    let row = number / per_row;
+                    let in_row = per_row.min(servers - row * per_row);
+                    let share = ((number % per_row) as f64 + 0.5) / in_row as f64;
+                    at(share, top + row as f64 * (h + GAP), (w, h))
+                }
+            })
+            .collect();
+        let station_y = if is_beside { top + (h - station_h) / 2.0 } else { height - MARGIN - station_h };
+        let share = if servers == 1 { 0.34 } else { 0.5 };
+        plan.workstation = at(share, station_y, (station_w, station_h));
+        plan
     }
 
     /// Whether nothing comes too close to anything else, nor leaves the pane.
     pub fn is_clear(&self) -> bool {
-        let all: Vec<&Rect> = self.members.iter().chain([&self.workstation]).collect();
+        let all: Vec<&Rect> = self.cards().collect();
         let inside = |rect: &&Rect| {
             rect.x >= 0.0 && rect.y >= 0.0 && rect.x + rect.w <= self.width && rect.y + rect.h <= self.height
         };
@@ -127,9 +179,13 @@ impl Plan {
         all.iter().all(inside) && all.iter().enumerate().all(apart)
     }
 
-    /// The box of a host: a member's, or the workstation's.
+    pub fn cards(&self) -> impl Iterator<Item = &Rect> {
+        self.members.iter().chain([&self.workstation]).chain(&self.servers)
+    }
+
+    /// The box of a host: a member's, then the workstation's, then an API server's.
     pub fn host(&self, host: usize) -> Rect {
-        self.members.get(host).copied().unwrap_or(self.workstation)
+        self.cards().nth(host).copied().unwrap_or(self.workstation)
     }
 
     /// The wire between two hosts, from edge to edge.
@@ -158,10 +214,13 @@ mod tests {
     fn nothing_overlaps_in_any_pane() {
         for members in [1, 3, 5, 7] {
             for (width, height) in PANES {
-                let plan = Plan::of(members, width, height);
-                assert_eq!(plan.members.len(), members);
-                assert!(plan.is_clear(), "{members} members in {width}×{height}: {plan:?}");
-                assert!(plan.width <= width, "{members} members in {width}×{height} are too wide");
+                for servers in 0..=5 {
+                    let plan = Plan::of(members, servers, width, height);
+                    assert_eq!((plan.members.len(), plan.servers.len()), (members, servers));
+                    let which = format!("{members} members and {servers} API servers in {width}×{height}");
+                    assert!(plan.is_clear(), "{which}: {plan:?}");
+                    assert!(plan.width <= width, "{which} are too wide");
+                }
             }
         }
     }
@@ -170,20 +229,21 @@ mod tests {
     fn many_members_fit_a_low_stage() {
         // A projector's 1280×720 with seven, a tablet's 1024×768 with five: beside a lesson, above terminals and timeline.
         for (members, width, height) in [(7, 651.0, 289.0), (5, 495.0, 327.0), (7, 495.0, 327.0)] {
-            let plan = Plan::of(members, width, height);
+            let plan = Plan::of(members, 0, width, height);
             assert_eq!((plan.width, plan.height), (width, height), "{members} members");
         }
     }
 
     #[test]
     fn three_members_are_told_in_full_on_a_laptop() {
-        assert_eq!(Plan::of(3, 736.0, 520.0).density, Density::Full);
-        assert_ne!(Plan::of(7, 736.0, 520.0).density, Density::Full);
+        assert_eq!(Plan::of(3, 0, 736.0, 520.0).density, Density::Full);
+        assert_eq!(Plan::of(3, 1, 736.0, 520.0).density, Density::Full);
+        assert_ne!(Plan::of(7, 0, 736.0, 520.0).density, Density::Full);
     }
 
     #[test]
     fn directions_have_lanes_of_their_own() {
-        let plan = Plan::of(3, 736.0, 520.0);
+        let plan = Plan::of(3, 0, 736.0, 520.0);
         let ((there, _), (_, back)) = (plan.lane(1, 2, 5.0), plan.lane(2, 1, 5.0));
         assert!((there.distance(back) - 10.0).abs() < 0.001);
     }

@@ -5,6 +5,7 @@
 
 mod member;
 pub mod menu;
+mod server;
 mod strip;
 mod traffic;
 
@@ -19,6 +20,7 @@ use leptos::html;
 use leptos::prelude::*;
 use member::MemberCard;
 use menu::{ContextMenu, Menu};
+use server::ServerCard;
 use traffic::{Flows, Messages};
 
 /// The stage's view of the cluster.
@@ -27,10 +29,10 @@ pub fn ClusterView() -> impl IntoView {
     let session = expect_context::<Session>();
     let pane = NodeRef::<html::Div>::new();
     let size = measure(pane);
-    let members = session.observe(&[Topic::Raft], |lab| lab.cluster().peers.len());
+    let machines = session.observe(&[Topic::Raft], |lab| (lab.machines().count(), lab.api_server_machines().count()));
     let plan = Memo::new(move |_| {
-        let (width, height) = size.get();
-        Plan::of(members.get(), width, height)
+        let ((width, height), (members, servers)) = (size.get(), machines.get());
+        Plan::of(members, servers, width, height)
     });
     let pairs = session.observe(&[Topic::Raft], WireView::pairs);
     let hosts = session.observe(&[Topic::Raft], cluster::hosts);
@@ -55,7 +57,7 @@ pub fn ClusterView() -> impl IntoView {
                     </defs>
                     <For each=move || pairs.get() key=|pair| *pair children=move |(a, b)| view! { <Wire a b plan /> } />
                     <Flows plan />
-                    <For each=move || hosts.get() key=|host| *host children=move |host| view! { <MemberCard host plan /> } />
+                    <For each=move || hosts.get() key=|host| *host children=move |host| card(host, plan) />
                     <Messages plan />
                 </svg>
                 <ContextMenu menu />
@@ -63,6 +65,15 @@ pub fn ClusterView() -> impl IntoView {
             <Promises />
             <p class="visually-hidden" aria-live="polite">{move || spoken.get()}</p>
         </section>
+    }
+}
+
+/// What stands for a machine.
+fn card(host: HostId, plan: Memo<Plan>) -> AnyView {
+    let session = expect_context::<Session>();
+    match session.look(|timeline| timeline.lab().api_server_name(host).is_some()) {
+        true => view! { <ServerCard host plan /> }.into_any(),
+        false => view! { <MemberCard host plan /> }.into_any(),
     }
 }
 
@@ -100,7 +111,8 @@ fn Wire(a: HostId, b: HostId, plan: Memo<Plan>) -> impl IntoView {
     let what = Selection::Link(a, b);
     let selected = move || session.selection.get() == Some(what);
     let ends = Memo::new(move |_| plan.read().wire(usize::from(a.0), usize::from(b.0)));
-    let to_client = Memo::new(move |_| usize::from(b.0) == plan.read().members.len());
+    // Of the workstation or an API server: lighter than those between members.
+    let to_client = Memo::new(move |_| usize::from(b.0) >= plan.read().members.len());
     let open_menu = move |x: f64, y: f64| {
         select(session, what);
         menu.set(Some(Menu { what, x, y }));

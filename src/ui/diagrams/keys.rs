@@ -181,7 +181,10 @@ fn Branches(tree: Memo<Option<Tree>>, list: Rows) -> impl IntoView {
         };
         let level = move || row.with(|row| row.as_ref().map_or(1, |row| row.depth + 1));
         let note = of(|row| match row.kind {
-            RowKind::Folder { keys, .. } => format!("{keys} {}", if keys == 1 { "key" } else { "keys" }),
+            RowKind::Folder { keys, .. } if row.holds.is_empty() => {
+                format!("{keys} {}", if keys == 1 { "key" } else { "keys" })
+            }
+            RowKind::Folder { keys, .. } => format!("{} · {keys}", row.holds),
             RowKind::Key { revision } => format!("rev {revision}"),
         });
         let click = move |_| {

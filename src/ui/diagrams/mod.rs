@@ -1,17 +1,21 @@
 //! Pictures of the world, one to a file. A picture draws a projection; it decides nothing.
 
+mod apiserver;
 pub mod cluster;
 mod empty;
 mod keys;
 mod metrics;
 mod revisions;
 mod rows;
+mod sequence;
 mod watches;
 
+pub use apiserver::ApiServerView;
 pub use cluster::ClusterView;
 pub use keys::KeysView;
 pub use metrics::MetricsView;
 pub use revisions::RevisionsView;
+pub use sequence::SequenceView;
 pub use watches::WatchesView;
 
 use super::session::{Selection, Session};

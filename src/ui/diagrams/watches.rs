@@ -7,7 +7,7 @@ use super::empty::{Empty, Runnable};
 use super::select;
 use crate::etcd::mvcc::WatcherGroup;
 use crate::lab::Topic;
-use crate::projection::watches::{Adrift, Ask, MemberView, StreamView, WatcherView, WatchesView as Seen};
+use crate::projection::watches::{Adrift, Ask, Heard, MemberView, StreamView, WatcherView, WatchesView as Seen};
 use crate::projection::words;
 use leptos::prelude::*;
 
@@ -166,15 +166,16 @@ fn Watcher(watcher: Memo<Option<WatcherView>>) -> impl IntoView {
             facts.push(format!("{} behind", words::count(watcher.behind as usize, "revision")));
         }
         facts.extend(watcher.options.iter().map(|option| (*option).to_owned()));
-        facts.push(match watcher.seen {
-            Some(seen) if seen.events > 0 => {
+        facts.push(match watcher.heard {
+            Some(Heard::Cache(revision)) => format!("fills a watch cache, at revision {revision}"),
+            Some(Heard::Events(seen)) if seen.events > 0 => {
                 format!(
                     "{} received, the last of revision {}",
                     words::count(seen.events as usize, "event"),
                     seen.newest
                 )
             }
-            Some(_) => "no event received yet".to_owned(),
+            Some(Heard::Events(_)) => "no event received yet".to_owned(),
             None => "its client is gone".to_owned(),
         });
         facts.join(" · ")

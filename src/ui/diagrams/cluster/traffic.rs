@@ -156,7 +156,7 @@ fn Dot(packet: PacketView, plan: Memo<Plan>, named: Memo<bool>) -> impl IntoView
         };
         let name = Rect { x: at.x + x + left, y: at.y + y - 11.0, w: width, h: 14.0 };
         let plan = plan.read();
-        plan.members.iter().chain([&plan.workstation]).all(|card| !card.crowds(&name, 2.0))
+        plan.cards().all(|card| !card.crowds(&name, 2.0))
     });
     // A short lane has no room beside it.
     let roomy = Memo::new(move |_| lane.get().0.distance(lane.get().1) > LABELLED_LANE);

@@ -1,10 +1,10 @@
-//! All about one key, in tabs: text, bytes, what changed, the past. Below them its numbers, with what they mean.
+//! All about one key, in tabs: text, fields of Protobuf, bytes, what changed, the past. Below them its numbers, with what they mean.
 
 use super::super::super::browse::Browse;
 use super::super::super::browser;
 use super::super::super::session::Session;
 use crate::lab::Topic;
-use crate::projection::keys::{Change, Diff, Facts, HexLine, KeyAsk, KeySheet, Text, Write, hexdump};
+use crate::projection::keys::{Change, Diff, Facts, HexLine, KeyAsk, KeySheet, Part, Text, Write, hexdump, parts};
 use crate::projection::words;
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
@@ -15,12 +15,13 @@ const HEX_LINES: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tab {
     Text,
+    Fields,
     Bytes,
     Diff,
     History,
 }
 
-const TABS: [Tab; 4] = [Tab::Text, Tab::Bytes, Tab::Diff, Tab::History];
+const TABS: [Tab; 5] = [Tab::Text, Tab::Fields, Tab::Bytes, Tab::Diff, Tab::History];
 
 #[component]
 pub fn Sheet() -> impl IntoView {
@@ -50,7 +51,9 @@ pub fn Sheet() -> impl IntoView {
         browse.key.track();
         choices.set(HEX_LINES);
     });
+    let form = of(|sheet| sheet.form.as_ref().map_or(String::new(), |form| form.text.clone()));
     let shown = move || match tab.get() {
+        Tab::Fields => view! { <Fields sheet /> }.into_any(),
         Tab::Text => view! { <Plain sheet /> }.into_any(),
         Tab::Bytes => view! { <HexDump sheet lines=choices /> }.into_any(),
         Tab::Diff => view! { <Compared sheet /> }.into_any(),
@@ -61,6 +64,7 @@ pub fn Sheet() -> impl IntoView {
             <Show when=move || is_there.get() fallback=|| view! { <p class="keys-hint">"Choose a key to see its value, its numbers and its past."</p> }>
                 <h3 class="keys-name">{name}</h3>
                 {move || { let absent = absent.get(); (!absent.is_empty()).then(|| view! { <p class="keys-absent">{absent}</p> }) }}
+                {move || { let form = form.get(); (!form.is_empty()).then(|| view! { <p class="keys-hint">{form}</p> }) }}
                 <Tabs tab sheet />
                 <div class="keys-panel" role="tabpanel" id="keys-panel" aria-labelledby=move || tab_id(tab.get())>{shown}</div>
                 {move || facts.get().map(|facts| view! { <Numbers facts /> })}
@@ -77,7 +81,9 @@ fn tab_id(tab: Tab) -> String {
 fn Tabs(tab: RwSignal<Tab>, sheet: Memo<Option<KeySheet>>) -> impl IntoView {
     let title = move |which: Tab| {
         sheet.with(|sheet| match (which, sheet) {
+            (Tab::Text, Some(KeySheet { text: Text::Yaml(_), .. })) => "YAML".to_owned(),
             (Tab::Text, Some(KeySheet { text: Text::Json(_), .. })) => "JSON".to_owned(),
+            (Tab::Fields, _) => "Protobuf".to_owned(),
             (Tab::Text, _) => "Text".to_owned(),
             (Tab::Bytes, _) => "Bytes".to_owned(),
             (Tab::Diff, Some(KeySheet { diff: Some(diff), .. })) => format!("Diff {} → {}", diff.from, diff.to),
@@ -85,18 +91,31 @@ fn Tabs(tab: RwSignal<Tab>, sheet: Memo<Option<KeySheet>>) -> impl IntoView {
             (Tab::History, _) => "History".to_owned(),
         })
     };
+    // Only what is written in Protobuf has its fields.
+    let has_fields = Memo::new(move |_| {
+        sheet.with(|sheet| sheet.as_ref().is_some_and(|sheet| sheet.form.as_ref().is_some_and(|form| form.is_protobuf)))
+    });
+    let tabs = Memo::new(move |_| {
+        TABS.into_iter().filter(|which| *which != Tab::Fields || has_fields.get()).collect::<Vec<_>>()
+    });
+    Effect::new(move |_| {
+        if !has_fields.get() && tab.get_untracked() == Tab::Fields {
+            tab.set(Tab::Text);
+        }
+    });
     let on_key = move |event: KeyboardEvent| {
-        let at = TABS.iter().position(|which| *which == tab.get_untracked()).unwrap_or(0);
+        let tabs = tabs.get_untracked();
+        let at = tabs.iter().position(|which| *which == tab.get_untracked()).unwrap_or(0);
         let to = match event.key().as_str() {
-            "ArrowRight" => (at + 1) % TABS.len(),
-            "ArrowLeft" => (at + TABS.len() - 1) % TABS.len(),
+            "ArrowRight" => (at + 1) % tabs.len(),
+            "ArrowLeft" => (at + tabs.len() - 1) % tabs.len(),
             "Home" => 0,
-            "End" => TABS.len() - 1,
+            "End" => tabs.len() - 1,
             _ => return,
         };
         event.prevent_default();
-        tab.set(TABS[to]);
-        browser::focus(&tab_id(TABS[to]));
+        tab.set(tabs[to]);
+        browser::focus(&tab_id(tabs[to]));
     };
     let one = move |which: Tab| {
         let chosen = move || tab.get() == which;
@@ -115,7 +134,9 @@ fn Tabs(tab: RwSignal<Tab>, sheet: Memo<Option<KeySheet>>) -> impl IntoView {
         }
     };
     view! {
-        <div class="keys-tabs" role="tablist" aria-label="Forms of the value" on:keydown=on_key>{TABS.map(one).collect_view()}</div>
+        <div class="keys-tabs" role="tablist" aria-label="Forms of the value" on:keydown=on_key>
+            {move || tabs.get().into_iter().map(one).collect_view()}
+        </div>
     }
 }
 
@@ -126,7 +147,7 @@ fn Plain(sheet: Memo<Option<KeySheet>>) -> impl IntoView {
     });
     move || match text.get() {
         None => ().into_any(),
-        Some(Text::Json(text) | Text::Plain(text)) if !text.is_empty() => {
+        Some(Text::Yaml(text) | Text::Json(text) | Text::Plain(text)) if !text.is_empty() => {
             view! { <pre class="keys-text">{text}</pre> }.into_any()
         }
         Some(Text::None(why)) => view! { <p class="keys-hint">{format!("The value is {why}.")}</p> }.into_any(),
@@ -134,12 +155,39 @@ fn Plain(sheet: Memo<Option<KeySheet>>) -> impl IntoView {
     }
 }
 
+/// The fields of a message, each with its number, its name and type in Go, and its value.
+#[component]
+fn Fields(sheet: Memo<Option<KeySheet>>) -> impl IntoView {
+    let value =
+        Memo::new(move |_| sheet.with(|sheet| sheet.as_ref().map(|sheet| sheet.value.clone()).unwrap_or_default()));
+    let line = |part: Part| {
+        let Part { depth, number, path, name, go_type, value, from, until, .. } = part;
+        let title = format!("{path}, bytes {from:04x} to {until:04x}");
+        view! {
+            <li style:padding-left=format!("{}px", depth.min(8) * 14) title=title>
+                <span class="number">{number}</span>
+                <span class="name">{name}</span>
+                <span class="type">{go_type}</span>
+                <span class="value">{value}</span>
+            </li>
+        }
+    };
+    move || match parts(&value.get()) {
+        Err(error) => view! { <p class="wrong">{error}</p> }.into_any(),
+        Ok((parts, more)) => view! {
+            <ol class="keys-fields" aria-label="Fields of the message">{parts.into_iter().map(line).collect_view()}</ol>
+            {more.then(|| view! { <p class="keys-hint">"There are more than are listed."</p> })}
+        }
+        .into_any(),
+    }
+}
+
 #[component]
 fn HexDump(sheet: Memo<Option<KeySheet>>, lines: RwSignal<usize>) -> impl IntoView {
     let value =
         Memo::new(move |_| sheet.with(|sheet| sheet.as_ref().map(|sheet| sheet.value.clone()).unwrap_or_default()));
-    let line = |HexLine { offset, hex, ascii }: HexLine| {
-        view! { <span class="offset">{format!("{offset:04x}")}</span>"  "<span>{format!("{hex:<48}")}</span>"  "<span class="ascii">{ascii}</span>"\n" }
+    let line = |HexLine { offset, hex, ascii, names }: HexLine| {
+        view! { <span class="offset">{format!("{offset:04x}")}</span>"  "<span>{format!("{hex:<48}")}</span>"  "<span class="ascii">{format!("{ascii:<16}")}</span>"  "<span class="names">{names}</span>"\n" }
     };
     move || {
         let value = value.get();
