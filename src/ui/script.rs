@@ -114,7 +114,9 @@ fn api_load(what: &str, count: u32, timed: &dyn Fn(&mut dyn FnMut()) -> f64) -> 
     Ok(match what {
         "list" | "list-etcd" => {
             load.fill(count.into());
-            timed(&mut || drop(load.list(what == "list-etcd")))
+            timed(&mut || {
+                load.list(what == "list-etcd");
+            })
         }
         "watch" => {
             load.fill(1);
