@@ -81,7 +81,7 @@ fn serve(mut arguments: lexopt::Parser) -> Result<ExitCode, lexopt::Error> {
     if options.scenario.apiservers == 0 {
         return Err("--scenario: expected apiservers=1 or more".into());
     }
-    serve::serve(options).map_err(|error| lexopt::Error::Custom(error))?;
+    serve::serve(options).map_err(lexopt::Error::Custom)?;
     Ok(ExitCode::SUCCESS)
 }
 
