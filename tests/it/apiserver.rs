@@ -466,6 +466,42 @@ fn two_servers_agree_and_replay_alike() {
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const SHIPS: &str = "/apis/example.com/v1/namespaces/default/ships";
 
+/// A server that was away for so long that etcd forgot what happened meanwhile lists everything anew, and goes on.
+#[test]
+fn a_cache_outlives_a_compaction() {
+    let mut world = World::new("members=3 apiservers=2", 8);
+    let first = world.lab.workstation().host().0 + 1;
+    world.ask_server(1, "POST", CONFIG_MAPS, config_map("before"));
+    for member in 0..3 {
+        world.inflict(Fault::Cut { from: HostId(first), to: HostId(member), one_way: false });
+    }
+    for name in ["one", "two"] {
+        world.ask_server(2, "POST", CONFIG_MAPS, config_map(name));
+    }
+    let newest = world.line("etcdctl get x -w json | grep -o 'revision\":[0-9]*' | grep -o '[0-9]*'");
+    assert_eq!(
+        world.line(&format!("etcdctl compaction {}", newest.trim())),
+        format!("compacted revision {}\n", newest.trim())
+    );
+    world.inflict(Fault::HealAll);
+    world.run(45_000);
+    let (_, list) = world.ask_server(1, "GET", &format!("{CONFIG_MAPS}?resourceVersion=0"), Value::Null);
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(3));
+    let number = world.send(
+        1,
+        "GET",
+        &format!("{CONFIG_MAPS}?watch=1&resourceVersion={}", list["metadata"]["resourceVersion"].as_str().unwrap()),
+        "",
+        "",
+    );
+    assert_eq!(world.ask_server(1, "POST", CONFIG_MAPS, config_map("after")).0, 201);
+    world.run(5_000);
+    assert!(world.events(number).iter().any(|(_, name, _)| name == "after"));
+    assert!(!world.answers[&number].over, "the watch goes on");
+    let watching: usize = world.lab.members().map(|(_, member)| member.store().watcher_count()).sum();
+    assert!(watching < 250, "{watching} watchers at etcd");
+}
+
 /// What a server counted is there to scrape.
 #[test]
 fn metrics_tell_what_was_asked() {

@@ -182,7 +182,7 @@ impl Cache {
 
     /// Begins anew: who watched must watch again.
     pub fn begin(&mut self) {
-        self.state = CacheState::Listing;
+        (self.state, self.revision) = (CacheState::Listing, 0);
         self.objects.clear();
         self.events.clear();
         self.watchers.clear();

@@ -105,9 +105,7 @@ impl ApiServer {
         self.with_etcd(out, |client, out| client.watch(at.now, watch, request, out));
         out.fact(Fact::Cached { prefix: prefix.clone(), revision });
         self.catch_up(at, out);
-        if **prefix == *super::definitions::PREFIX {
-            self.heed_definitions(at, out);
-        }
+        self.heed_own(at, prefix, out);
         self.begin_bootstrap(at, out);
     }
 
@@ -128,8 +126,9 @@ impl ApiServer {
         for watcher in watchers {
             self.end_watch(watcher, out);
         }
-        let number = self.sources.iter().position(|known| known == prefix).unwrap_or(0);
-        out.wake(REST, Note::Relist(number as u32));
+        let number = self.sources.iter().position(|known| known == prefix).unwrap_or(0) as u32;
+        self.with_etcd(out, |client, out| client.cancel_watch(WatchKey(number), out));
+        out.wake(REST, Note::Relist(number));
     }
 
     pub(super) fn cache_told(
@@ -171,6 +170,11 @@ impl ApiServer {
         let Some(cache) = self.caches.get_mut(prefix) else { return };
         let Some(event) = cache.change(&key, stored.revision, object, at.now) else { return };
         self.tell(at.now, prefix, &event, out);
+        self.heed_own(at, prefix, out);
+    }
+
+    /// Some kinds say how the server itself is to behave.
+    fn heed_own(&mut self, at: Moment, prefix: &Arc<str>, out: &mut Outbox) {
         if ["flowschemas", "prioritylevelconfigurations"].contains(&&**prefix) {
             self.configure_seats(at, out);
         }

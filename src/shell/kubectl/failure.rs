@@ -129,11 +129,8 @@ impl Refusal {
     fn causes(&self) -> Vec<String> {
         let causes = self.details["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
         let cause = |cause: &Value| {
-            let message = cause["message"].as_str().unwrap_or_default();
-            match cause["field"].as_str().unwrap_or_default() {
-                "" => message.to_owned(),
-                field => format!("{field}: {message}"),
-            }
+            let text = |name: &str| cause[name].as_str().unwrap_or_default();
+            format!("{}: {}", text("field"), text("message"))
         };
         // The aggregate of errors drops what it has already.
         let mut causes: Vec<String> = causes.iter().map(cause).collect();
