@@ -7,7 +7,7 @@ use crate::k8s::apiserver::endpoint::Endpoint;
 use crate::sim::Micros;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// By then the server is ready and has made what every cluster has.
 const STARTED: Micros = Micros::from_secs(6);
@@ -44,13 +44,15 @@ impl Verb {
 pub struct ApiLoad {
     lab: Lab,
     next: u32,
-    /// Requests that are under way, and how many bytes of their answers have come.
-    open: BTreeMap<u32, usize>,
+    /// Requests that are under way.
+    open: BTreeSet<u32>,
     watches: Vec<u32>,
     /// Bytes that watches were told.
     told: usize,
     made: u64,
     turn: u64,
+    /// What an update sends, but for the name.
+    kept: Value,
 }
 
 impl Default for ApiLoad {
@@ -59,11 +61,12 @@ impl Default for ApiLoad {
         let mut load = ApiLoad {
             lab: Lab::new(scenario, 1),
             next: 0,
-            open: BTreeMap::new(),
+            open: BTreeSet::new(),
             watches: Vec::new(),
             told: 0,
             made: 0,
             turn: 0,
+            kept: Value::Null,
         };
         load.lab.run_until(load.lab.now() + STARTED, u64::MAX);
         let account = json!({"metadata": {"name": "default"}}).to_string();
@@ -93,7 +96,7 @@ impl ApiLoad {
     /// Lists all pods, and says how many bytes came: from the cache, or whole from etcd.
     pub fn list(&mut self, from_etcd: bool) -> usize {
         let page = if from_etcd { "limit=1000000" } else { "resourceVersion=0" };
-        self.ask("GET", &format!("{PODS}?{page}"), String::new())
+        self.ask("GET", &format!("{PODS}?{page}"), String::new()).len()
     }
 
     /// Opens watches on all pods, from now on.
@@ -142,7 +145,7 @@ impl ApiLoad {
             Verb::Patch => {
                 ("PATCH", target(turn), json!({"metadata": {"labels": {"turn": self.turn.to_string()}}}).to_string())
             }
-            Verb::Update => ("PUT", target(turn), pod(turn, &self.turn.to_string()).to_string()),
+            Verb::Update => ("PUT", target(turn), self.changed(turn).to_string()),
             Verb::Delete => {
                 self.made = self.made.saturating_sub(1);
                 ("DELETE", target(self.made), String::new())
@@ -150,17 +153,36 @@ impl ApiLoad {
         }
     }
 
-    fn ask(&mut self, method: &str, target: &str, body: String) -> usize {
+    /// A pod as the server keeps it, with another label. They differ in nothing but their names.
+    fn changed(&mut self, number: u64) -> Value {
+        if self.kept.is_null() {
+            let body = self.ask("GET", &format!("{PODS}/pod-0"), String::new());
+            self.kept = serde_json::from_slice(&body).expect("a pod in JSON");
+            let metadata = self.kept["metadata"].as_object_mut().expect("an object");
+            metadata.retain(|name, _| name == "labels");
+        }
+        let mut pod = self.kept.clone();
+        pod["metadata"]["name"] = format!("pod-{number}").into();
+        pod["metadata"]["labels"]["version"] = self.turn.to_string().into();
+        pod
+    }
+
+    /// Asks, and reads the whole answer.
+    fn ask(&mut self, method: &str, target: &str, body: String) -> Vec<u8> {
         let number = self.send(method, target, body);
-        let mut bytes = 0;
-        while let Some(so_far) = self.open.get(&number) {
-            bytes = *so_far;
+        let mut whole = Vec::new();
+        while self.open.contains(&number) {
             self.lab.step();
-            for (number, event) in self.lab.drain_http() {
-                bytes += self.take(number, event);
+            for (from, event) in self.lab.drain_http() {
+                match &event {
+                    FetchEvent::Answered { response, .. } if from == number => whole.extend_from_slice(&response.body),
+                    FetchEvent::Data { bytes, .. } if from == number => whole.extend_from_slice(bytes),
+                    _ => {}
+                }
+                self.take(from, event);
             }
         }
-        bytes
+        whole
     }
 
     fn send(&mut self, method: &str, target: &str, body: String) -> u32 {
@@ -175,7 +197,7 @@ impl ApiLoad {
         let request =
             HttpRequest { method: method.to_owned(), target: target.to_owned(), headers, body: Bytes::from(body) };
         self.lab.input(&Input::Http { number: self.next, authority: "apiserver-1:6443".to_owned(), request });
-        self.open.insert(self.next, 0);
+        self.open.insert(self.next);
         self.next
     }
 
@@ -196,10 +218,10 @@ impl ApiLoad {
         }
     }
 
-    /// The bytes that an event brought; an answer that is over is under way no more.
-    fn take(&mut self, number: u32, event: FetchEvent) -> usize {
+    /// An answer that is over is under way no more.
+    fn take(&mut self, number: u32, event: FetchEvent) {
         let (bytes, more) = match event {
-            FetchEvent::Connected => return 0,
+            FetchEvent::Connected => return,
             FetchEvent::Answered { response, more } => {
                 assert!(response.status < 300, "{}", String::from_utf8_lossy(&response.body));
                 (response.body.len(), more)
@@ -207,14 +229,12 @@ impl ApiLoad {
             FetchEvent::Data { bytes, more } => (bytes.len(), more),
             FetchEvent::Failed(error) => panic!("a request came to nothing: {error:?}"),
         };
-        match self.open.get_mut(&number) {
-            Some(so_far) => *so_far += bytes,
-            None => self.told += bytes,
+        if !self.open.contains(&number) {
+            self.told += bytes;
         }
         if !more {
             self.open.remove(&number);
         }
-        bytes
     }
 }
 
@@ -225,6 +245,8 @@ fn pod(number: u64, version: &str) -> Value {
         "metadata": {"name": format!("pod-{number}"), "labels": {"app": "web", "tier": "front", "version": version}},
         "spec": {
             "terminationGracePeriodSeconds": 0,
+            // What is mounted for a token has a name of its own in each pod.
+            "automountServiceAccountToken": false,
             "containers": [{
                 "name": "web", "image": "nginx:1.27",
                 "ports": [{"containerPort": 80}],
