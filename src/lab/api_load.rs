@@ -46,7 +46,6 @@ pub struct ApiLoad {
     next: u32,
     /// Requests that are under way.
     open: BTreeSet<u32>,
-    watches: Vec<u32>,
     /// Bytes that watches were told.
     told: usize,
     made: u64,
@@ -62,7 +61,6 @@ impl Default for ApiLoad {
             lab: Lab::new(scenario, 1),
             next: 0,
             open: BTreeSet::new(),
-            watches: Vec::new(),
             told: 0,
             made: 0,
             turn: 0,
@@ -108,7 +106,6 @@ impl ApiLoad {
                 String::new(),
             );
             self.open.remove(&number);
-            self.watches.push(number);
         }
         let until = self.lab.now() + Micros::from_secs(2);
         self.lab.run_until(until, u64::MAX);

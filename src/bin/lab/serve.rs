@@ -1,8 +1,8 @@
 //! `lab serve`: a world of API servers that runs as fast as the clock on the wall, and a door into it for real clients.
 //!
 //! What a client asks is typed into the world as an input and travels its wires from the learner's workstation; what comes
-//! back is sent on. Lines of standard input are typed into the world's first terminal. Nothing is handled here. TLS is real, since kubectl gives its token to nobody without: the certificate
-//! is made at the start, and stands in the kubeconfig.
+//! back is sent on. Lines of standard input are typed into the world's first terminal. Nothing is handled here. TLS is real,
+//! since kubectl gives its token to nobody without: the certificate is made at the start, and stands in the kubeconfig.
 
 use bytes::Bytes;
 use control_plane_lab::etcd::http::{FetchError, FetchEvent, HttpRequest};
